@@ -1,0 +1,137 @@
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+/// Keeps Go builds going: a GOPROXY server that caches, fails over and verifies.
+#[derive(Debug, Parser)]
+#[command(
+    name = "modkeep",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Examples:
+  modkeep serve                                 serve modules on http://127.0.0.1:8090
+  modkeep config show                           each setting with its value and where it comes from
+  modkeep store rebuild --data /srv/modkeep     rebuild the records of a store from its files
+
+Exit status: 0 done, 1 done and there are findings, 2 could not do it.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve modules to go commands
+    #[command(after_help = "Examples:
+  modkeep serve
+  modkeep serve --listen 0.0.0.0:8090 --data /srv/modkeep
+  modkeep serve --upstream 'https://mirror.example.com|https://proxy.golang.org'
+
+The first line on stdout is the base URL, printed once requests are accepted. SIGTERM drains and exits,
+SIGHUP reads the configuration again. Settings that have no flag are set in modkeep.toml or by MODKEEP_
+environment variables; see `modkeep config show`.")]
+    Serve(Settings),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Work on the store of a server that is not running
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  modkeep completions bash > /etc/bash_completion.d/modkeep")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of modkeep or of one of its commands
+    #[command(after_help = "Example:\n  modkeep man serve > modkeep-serve.1")]
+    Man {
+        /// The command; of modkeep as a whole if none is given
+        command: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print each setting with its value and origin, secrets masked
+    #[command(after_help = "Example:\n  MODKEEP_LISTEN=:9000 modkeep config show --format json")]
+    Show {
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Check the configuration; exit 2 with file and line if it is bad
+    #[command(after_help = "Example:\n  modkeep config check --config /etc/modkeep/modkeep.toml")]
+    Check(Settings),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Rebuild the records from the stored files, and set damaged files aside
+    #[command(after_help = "Example:\n  modkeep store rebuild --data /srv/modkeep
+
+Exits with 1 if damaged files were found.")]
+    Rebuild {
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+/// The settings that have a flag. Their help texts are those of the table of settings.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Settings {
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8090]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Directory of the store [default: $XDG_DATA_HOME/modkeep]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<String>,
+    /// Where modules come from, in GOPROXY syntax [default: what `go env GOPROXY` would say]
+    #[arg(long, value_name = "CHAIN")]
+    pub(crate) upstream: Option<String>,
+    /// Modules that are sent to no upstream [default: what `go env GOPRIVATE` would say]
+    #[arg(long, value_name = "GLOBS")]
+    pub(crate) private: Option<String>,
+    /// Checksum database to relay, in GOSUMDB syntax [default: what `go env GOSUMDB` would say]
+    #[arg(long, value_name = "SETTING")]
+    pub(crate) sumdb: Option<String>,
+    /// Configuration file [default: ./modkeep.toml, then $XDG_CONFIG_HOME/modkeep/modkeep.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What was given, by the name of the setting.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("listen", &self.listen),
+            ("data", &self.data),
+            ("upstream", &self.upstream),
+            ("private", &self.private),
+            ("sumdb", &self.sumdb),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+    }
+}
+
+/// The command line as data, for completions, manual pages and the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

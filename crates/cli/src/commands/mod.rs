@@ -1,0 +1,77 @@
+//! What each command does with its arguments, one file for each.
+
+mod completions;
+mod config;
+mod serve;
+mod store;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use goenv::Environment;
+
+use crate::args::{Cli, Command, Settings};
+use crate::config::{ConfigError, Effective, Resolved, resolve_and_check};
+use crate::output;
+
+/// How a command ended (interface: exit status).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Done, and nothing to complain about.
+    Done,
+    /// Done, and there are findings.
+    Findings,
+}
+
+/// A command that could not do what it was asked. Its text says what, where and what to do.
+#[derive(Debug)]
+pub(crate) struct CannotDo(pub(crate) Vec<String>);
+
+impl CannotDo {
+    pub(crate) fn new(line: impl ToString) -> Self {
+        Self(vec![line.to_string()])
+    }
+}
+
+impl From<Vec<ConfigError>> for CannotDo {
+    fn from(errors: Vec<ConfigError>) -> Self {
+        Self(errors.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _reader_gone = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match cli.command {
+        Command::Serve(settings) => serve::serve(&environment, &settings),
+        Command::Config(command) => config::run(&environment, &command),
+        Command::Store(command) => store::run(&environment, &command),
+        Command::Completions { shell } => completions::completions(shell),
+        Command::Man { command } => completions::man(command.as_deref()),
+    };
+    match result {
+        Ok(Status::Done) => ExitCode::SUCCESS,
+        Ok(Status::Findings) => ExitCode::from(1),
+        Err(CannotDo(lines)) => {
+            for line in lines {
+                output::note(format!("modkeep: {line}"));
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn load(environment: &Environment, settings: &Settings) -> Result<(Resolved, Effective), CannotDo> {
+    Ok(resolve_and_check(
+        environment,
+        settings.given(),
+        settings.config.as_deref(),
+    )?)
+}

@@ -1,0 +1,229 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use depot::Depot;
+use goenv::Environment;
+use goenv::http_proxy::HttpProxyRules;
+use goenv::netrc::Netrc;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use server::{App, Listener, Metrics};
+use store::Store;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use upstream::{Chain, ChainOptions};
+
+use super::{CannotDo, Status, load};
+use crate::args::Settings;
+use crate::config::{Effective, Resolved};
+use crate::logging::{self, LogControl};
+use crate::output;
+
+/// Threads that may wait for the disk at a time.
+const DISK_THREADS: usize = 32;
+/// How long fetches that outlived their clients may go on after the last request has ended.
+const LAST_FETCHES: Duration = Duration::from_secs(5);
+
+/// Runs the server until SIGTERM or SIGINT.
+pub(super) fn serve(environment: &Environment, settings: &Settings) -> Result<Status, CannotDo> {
+    let (resolved, effective) = load(environment, settings)?;
+    let no_color = environment.non_empty("NO_COLOR").is_some();
+    let log = logging::start(effective.log_level, effective.log_format, no_color);
+    let _provider_was_set = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    raise_descriptor_limit();
+    let store = Store::open(&effective.data).map_err(CannotDo::new)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(DISK_THREADS)
+        .build()
+        .map_err(CannotDo::new)?;
+    let server = Server {
+        environment,
+        settings,
+        log,
+    };
+    let result = runtime.block_on(server.run(store, &resolved, &effective));
+    // Work that still waits for a disk or resolver is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+struct Server<'a> {
+    environment: &'a Environment,
+    settings: &'a Settings,
+    log: LogControl,
+}
+
+impl Server<'_> {
+    async fn run(
+        &self,
+        store: Store,
+        resolved: &Resolved,
+        effective: &Effective,
+    ) -> Result<Status, CannotDo> {
+        let mut signals = Signals::listen().map_err(CannotDo::new)?;
+        let listener = Listener::bind(effective.listen, effective.tls.clone(), effective.limits)
+            .map_err(CannotDo::new)?;
+        let metrics = Arc::new(Metrics::new());
+        let chain = self.chain(effective, &metrics)?;
+        let depot = Depot::new(store, chain, effective.depot.clone());
+        let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes);
+        announce(&listener, resolved, effective);
+        let catching_up = {
+            let depot = depot.clone();
+            tokio::spawn(async move { depot.catch_up().await })
+        };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(listener.serve(app.clone(), async move {
+            let _gone = stopped.await;
+        }));
+        loop {
+            match signals.next().await {
+                Order::Stop(name) => {
+                    tracing::info!(signal = name, "finishing requests under way, then stopping");
+                    break;
+                }
+                Order::Reload => self.reload(&depot, &app, &metrics, effective),
+            }
+        }
+        let _not_waiting = stop.send(());
+        let _ended = serving.await;
+        catching_up.abort();
+        depot.close(LAST_FETCHES).await;
+        tracing::info!("stopped");
+        Ok(Status::Done)
+    }
+
+    fn chain(&self, effective: &Effective, metrics: &Arc<Metrics>) -> Result<Chain, CannotDo> {
+        let netrc = Netrc::load(self.environment).unwrap_or_else(|error| {
+            tracing::warn!(%error, "upstreams are asked without credentials from netrc");
+            Netrc::default()
+        });
+        let options = ChainOptions {
+            list: effective.chain.clone(),
+            http_proxies: HttpProxyRules::from_environment(self.environment),
+            netrc,
+            limits: effective.upstream_limits,
+            first_is_authoritative: effective.first_is_authoritative,
+            observer: metrics.clone(),
+        };
+        Chain::new(options).map_err(|reason| CannotDo::new(format!("upstream: {reason}")))
+    }
+
+    /// Uses the configuration as it is now, or goes on with the old one if it is bad.
+    fn reload(&self, depot: &Depot, app: &App, metrics: &Arc<Metrics>, started_with: &Effective) {
+        let reloaded = load(self.environment, self.settings).and_then(|(_, effective)| {
+            self.chain(&effective, metrics)
+                .map(|chain| (effective, chain))
+        });
+        match reloaded {
+            Ok((effective, chain)) => {
+                self.log.set_level(effective.log_level);
+                depot.reconfigure(chain, effective.depot.clone());
+                app.forget_hot_answers();
+                tracing::info!("the configuration was read again");
+                if needs_restart(started_with, &effective) {
+                    tracing::warn!(
+                        "settings other than those of upstreams, cache times and log level take effect after a restart"
+                    );
+                }
+            }
+            Err(CannotDo(lines)) => {
+                for line in lines {
+                    tracing::error!(
+                        problem = line,
+                        "the configuration is bad; the old one stays in use"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn needs_restart(old: &Effective, new: &Effective) -> bool {
+    old.listen != new.listen
+        || old.data != new.data
+        || old.tls != new.tls
+        || old.limits != new.limits
+        || old.hot_bytes != new.hot_bytes
+        || old.log_format != new.log_format
+}
+
+/// The first line is the base URL; scripts read it.
+fn announce(listener: &Listener, resolved: &Resolved, effective: &Effective) {
+    let url = listener.base_url();
+    output::result(&url);
+    output::result(format!(
+        "  upstream  {}  ({})",
+        effective.chain,
+        resolved.get("upstream").origin
+    ));
+    for own in &effective.left_out {
+        output::result(format!(
+            "            {own} was left out: it is this server's own address"
+        ));
+    }
+    for name in ["private", "sumdb", "data"] {
+        let setting = resolved.get(name);
+        let value = if setting.value.is_empty() {
+            "(none)".to_owned()
+        } else {
+            setting.redacted_value()
+        };
+        output::result(format!("  {name:8}  {value}  ({})", setting.origin));
+    }
+    if let Some(file) = &resolved.file {
+        output::result(format!("  config    {}", file.display()));
+    }
+    output::result(format!(
+        "  use it:   go env -w GOPROXY={}",
+        client_url(&url, listener)
+    ));
+    tracing::info!(url, upstream = %effective.chain, "serving");
+}
+
+/// The URL for clients on this machine, where the listener takes every address.
+fn client_url(url: &str, listener: &Listener) -> String {
+    if listener.address().ip().is_unspecified() {
+        let scheme = url.split(':').next().unwrap_or("http");
+        return format!("{scheme}://localhost:{}", listener.address().port());
+    }
+    url.to_owned()
+}
+
+/// Many clients with many streams need more descriptors than some systems give by default.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _as_many_as_we_get = setrlimit(Resource::Nofile, limit);
+}
+
+enum Order {
+    Stop(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Held so that writing beyond a file size limit is an error, and does not end the process.
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
+        })
+    }
+
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Order::Stop("SIGINT"),
+            _ = self.hangup.recv() => Order::Reload,
+        }
+    }
+}

@@ -1,0 +1,407 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use depot::SumdbRoute;
+use goenv::goproxy::{ProxyList, Target};
+use goenv::gosumdb::SumdbSetting;
+use goenv::private::Patterns;
+use server::TlsFiles;
+use tracing::level_filters::LevelFilter;
+use url::{Host, Url};
+
+use super::{ConfigError, Origin, Resolved, value};
+
+/// What is asked when nothing else is set: Go's own default.
+const DEFAULT_CHAIN: &str = "https://proxy.golang.org,direct";
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All settings as types, checked one by one and against each other.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The store's directory.
+    pub data: PathBuf,
+    /// The upstreams, without this server's own address.
+    pub chain: ProxyList,
+    /// Own addresses that were taken out of the chain.
+    pub left_out: Vec<String>,
+    /// Whether the first upstream's "not found" is believed.
+    pub first_is_authoritative: bool,
+    /// How long an upstream may take.
+    pub upstream_limits: upstream::Limits,
+    /// What the depot needs.
+    pub depot: depot::Settings,
+    /// Memory for small answers, in bytes.
+    pub hot_bytes: u64,
+    /// Certificate files, if HTTPS is served.
+    pub tls: Option<TlsFiles>,
+    /// What a client may take.
+    pub limits: server::Limits,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// How.
+    pub log_format: LogFormat,
+}
+
+impl Effective {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// All that is wrong, each with its place.
+    pub fn check(resolved: &Resolved) -> Result<Self, Vec<ConfigError>> {
+        let mut checker = Checker {
+            resolved,
+            errors: Vec::new(),
+        };
+        let effective = checker.effective();
+        match effective {
+            Some(effective) if checker.errors.is_empty() => Ok(effective),
+            _ => Err(checker.errors),
+        }
+    }
+}
+
+struct Checker<'a> {
+    resolved: &'a Resolved,
+    errors: Vec<ConfigError>,
+}
+
+impl Checker<'_> {
+    /// `None` only after an error was noted.
+    fn effective(&mut self) -> Option<Effective> {
+        let listen = self.parse("listen", value::address);
+        let data = self.data();
+        let chain = self.chain(listen);
+        let sumdbs = self.sumdbs();
+        let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
+        let connect = self.parse("upstreams.connect-timeout", value::positive_duration);
+        let first_byte = self.parse("upstreams.first-byte-timeout", value::positive_duration);
+        let idle = self.parse("upstreams.idle-timeout", value::positive_duration);
+        let small = self.parse("upstreams.small-timeout", value::positive_duration);
+        let ttl = self.parse("cache.ttl", value::duration);
+        let absent_ttl = self.parse("cache.absent-ttl", value::duration);
+        let stale_wait = self.parse("cache.stale-wait", value::duration);
+        let hot_bytes = self.parse("cache.memory", value::bytes);
+        let tls = self.tls();
+        let connections = self.parse("limits.connections", value::count);
+        let header = self.parse("limits.header-timeout", value::positive_duration);
+        let header_bytes = self.parse("limits.header-bytes", header_bytes);
+        let header_lines = self.parse("limits.header-lines", value::count);
+        let stall = self.parse("limits.stall-timeout", value::positive_duration);
+        let drain = self.parse("limits.drain", value::duration);
+        let log_level = self.parse("log.level", |text| {
+            text.parse()
+                .map_err(|_| one_of("error, warn, info, debug, trace", text))
+        });
+        let log_format = self.parse("log.format", log_format);
+        let (chain, left_out) = chain?;
+        Some(Effective {
+            listen: listen?,
+            data: data?,
+            chain,
+            left_out,
+            first_is_authoritative: first_is_authoritative?,
+            upstream_limits: upstream::Limits {
+                connect: connect?,
+                first_byte: first_byte?,
+                idle: idle?,
+                small: small?,
+            },
+            depot: depot::Settings {
+                ttl: ttl?,
+                absent_ttl: absent_ttl?,
+                stale_wait: stale_wait?,
+                private: Patterns::parse(&self.resolved.get("private").value),
+                sumdbs: sumdbs?,
+            },
+            hot_bytes: hot_bytes?,
+            tls: tls?,
+            limits: server::Limits {
+                connections: connections?,
+                header: header?,
+                stall: stall?,
+                header_bytes: header_bytes?,
+                header_lines: header_lines?,
+                drain: drain?,
+            },
+            log_level: log_level?,
+            log_format: log_format?,
+        })
+    }
+
+    fn parse<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(&self.resolved.get(name).value) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.fail(name, &reason);
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, name: &'static str, reason: &str) {
+        let origin = self.resolved.get(name).origin.clone();
+        self.errors
+            .push(ConfigError::new(Some(origin), format!("{name}: {reason}")));
+    }
+
+    fn data(&mut self) -> Option<PathBuf> {
+        let data = self.resolved.get("data").value.clone();
+        if data.is_empty() {
+            self.fail(
+                "data",
+                "there is no home directory to put the store into; name one with --data",
+            );
+            return None;
+        }
+        Some(data.into())
+    }
+
+    fn chain(&mut self, listen: Option<SocketAddr>) -> Option<(ProxyList, Vec<String>)> {
+        let mut chain = self.parse("upstream", |text| {
+            ProxyList::parse(text).map_err(|error| error.to_string())
+        })?;
+        let is_own = |target: &Target| match (target, listen) {
+            (Target::Url(url), Some(listen)) => is_address_of(url.as_url(), listen),
+            _ => false,
+        };
+        let own: Vec<String> = chain
+            .entries
+            .iter()
+            .filter(|entry| is_own(&entry.target))
+            .map(|entry| entry.target.to_string())
+            .collect();
+        if own.is_empty() {
+            return Some((chain, own));
+        }
+        if !matches!(self.resolved.get("upstream").origin, Origin::Go(_)) {
+            self.fail(
+                "upstream",
+                &format!("{} is this server's own address", own.join(", ")),
+            );
+            return None;
+        }
+        chain.entries.retain(|entry| !is_own(&entry.target));
+        if !chain
+            .entries
+            .iter()
+            .any(|entry| matches!(entry.target, Target::Url(_) | Target::Off))
+        {
+            chain = ProxyList::parse(DEFAULT_CHAIN).ok()?;
+        }
+        Some((chain, own))
+    }
+
+    fn sumdbs(&mut self) -> Option<Vec<SumdbRoute>> {
+        let setting = self.parse("sumdb", |text| {
+            SumdbSetting::parse(text).map_err(|error| error.to_string())
+        })?;
+        let Some(base) = setting.direct_url() else {
+            return Some(Vec::new());
+        };
+        let SumdbSetting::Database { name, url, .. } = setting else {
+            return Some(Vec::new());
+        };
+        Some(vec![SumdbRoute {
+            name,
+            base,
+            through_upstreams: url.is_none(),
+        }])
+    }
+
+    /// `None`: one of the two is missing.
+    fn tls(&mut self) -> Option<Option<TlsFiles>> {
+        let file =
+            |name| Some(self.resolved.get(name).value.clone()).filter(|value| !value.is_empty());
+        match (file("tls.certificate"), file("tls.key")) {
+            (None, None) => Some(None),
+            (Some(certificate), Some(key)) => Some(Some(TlsFiles {
+                certificate: certificate.into(),
+                key: key.into(),
+            })),
+            (Some(_), None) => {
+                self.fail(
+                    "tls.certificate",
+                    "it needs its private key; set tls.key, too",
+                );
+                None
+            }
+            (None, Some(_)) => {
+                self.fail(
+                    "tls.key",
+                    "it needs its certificate; set tls.certificate, too",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Whether a request for a URL would arrive at this server's own listener.
+fn is_address_of(url: &Url, listen: SocketAddr) -> bool {
+    if url.port_or_known_default() != Some(listen.port()) {
+        return false;
+    }
+    let ip = match url.host() {
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+        Some(Host::Domain(name)) if name.eq_ignore_ascii_case("localhost") => {
+            return listen.ip().is_loopback() || listen.ip().is_unspecified();
+        }
+        Some(Host::Domain(_)) | None => return false,
+    };
+    ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback())
+}
+
+/// The HTTP library does not work with less.
+fn header_bytes(text: &str) -> Result<usize, String> {
+    match value::bytes(text)? {
+        bytes @ 8_192..=16_777_216 => usize::try_from(bytes).map_err(|error| error.to_string()),
+        _ => Err("it must be from 8KiB to 16MiB".to_owned()),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(one_of("auto, text, json", text)),
+    }
+}
+
+fn one_of(words: &str, text: &str) -> String {
+    format!("{text:?} is none of {words}")
+}
+
+#[cfg(test)]
+mod tests {
+    use goenv::Environment;
+
+    use super::*;
+    use crate::config::resolve_and_check;
+
+    fn check(pairs: &[(&str, &str)]) -> Result<Effective, Vec<String>> {
+        let base = [
+            ("HOME", "/nonexistent"),
+            ("GOENV", "off"),
+            ("MODKEEP_CONFIG", ""),
+        ];
+        let environment = Environment::from_pairs(base.iter().chain(pairs).copied());
+        resolve_and_check(&environment, std::iter::empty(), None)
+            .map(|(_, effective)| effective)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    fn chain(effective: &Effective) -> Vec<String> {
+        effective
+            .chain
+            .entries
+            .iter()
+            .map(|entry| entry.target.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        let effective = check(&[]).unwrap();
+        assert_eq!(effective.listen.to_string(), "127.0.0.1:8090");
+        assert_eq!(chain(&effective).len(), 2);
+        assert_eq!(effective.depot.sumdbs[0].name, "sum.golang.org");
+        assert!(effective.depot.sumdbs[0].through_upstreams);
+    }
+
+    #[test]
+    fn its_own_address_is_left_out_of_what_go_would_use() {
+        for own in [
+            "http://127.0.0.1:8090",
+            "http://localhost:8090/",
+            "http://127.0.0.1:8090,direct",
+        ] {
+            let effective = check(&[("GOPROXY", own)]).unwrap();
+            assert!(
+                chain(&effective)[0].contains("proxy.golang.org"),
+                "{own}: {:?}",
+                chain(&effective)
+            );
+            assert_eq!(effective.left_out.len(), 1, "{own}");
+        }
+        let effective =
+            check(&[("GOPROXY", "http://127.0.0.1:8090|http://127.0.0.1:9000")]).unwrap();
+        assert_eq!(chain(&effective).len(), 1);
+        assert!(chain(&effective)[0].contains(":9000"));
+    }
+
+    #[test]
+    fn its_own_address_is_refused_when_it_was_set_on_purpose() {
+        let errors = check(&[("MODKEEP_UPSTREAM", "http://127.0.0.1:8090")]).unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].starts_with("environment variable MODKEEP_UPSTREAM: upstream: "),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_place() {
+        let errors = check(&[
+            ("MODKEEP_LISTEN", "nowhere"),
+            ("MODKEEP_CACHE_TTL", "soon"),
+            ("MODKEEP_LIMITS_CONNECTIONS", "0"),
+            ("MODKEEP_TLS_KEY", "key.pem"),
+            ("MODKEEP_SUMDB", "some+thing"),
+            ("MODKEEP_LOG_LEVEL", "loud"),
+            ("MODKEEP_LIMITS_HEADER_BYTES", "1KiB"),
+        ])
+        .unwrap_err();
+        assert_eq!(errors.len(), 7, "{errors:#?}");
+        for (error, variable) in errors.iter().zip([
+            "MODKEEP_LISTEN",
+            "MODKEEP_SUMDB",
+            "MODKEEP_CACHE_TTL",
+            "MODKEEP_TLS_KEY",
+            "MODKEEP_LIMITS_CONNECTIONS",
+            "MODKEEP_LIMITS_HEADER_BYTES",
+            "MODKEEP_LOG_LEVEL",
+        ]) {
+            assert!(
+                error.starts_with(&format!("environment variable {variable}: ")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_database_with_a_url_is_asked_there_only() {
+        let effective =
+            check(&[("MODKEEP_SUMDB", "sum.golang.org https://sum.example.com/db")]).unwrap();
+        let route = &effective.depot.sumdbs[0];
+        assert_eq!(
+            (route.name.as_str(), route.base.as_str()),
+            ("sum.golang.org", "https://sum.example.com/db")
+        );
+        assert!(!route.through_upstreams);
+        assert!(
+            check(&[("MODKEEP_SUMDB", "off")])
+                .unwrap()
+                .depot
+                .sumdbs
+                .is_empty()
+        );
+    }
+}

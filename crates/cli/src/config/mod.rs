@@ -1,0 +1,16 @@
+//! Every setting: its name, its meaning, where its value comes from, and whether the value makes sense.
+//!
+//! [`SETTINGS`] is the one table; the file format, the environment variables, the checks and the reference are made from
+//! it. A value travels as text with its [`Origin`] until [`Effective`] turns all of them into types at once.
+
+mod effective;
+mod file;
+mod origin;
+mod resolve;
+mod table;
+mod value;
+
+pub use effective::{Effective, LogFormat};
+pub use origin::Origin;
+pub use resolve::{ConfigError, Resolved, ResolvedSetting, resolve, resolve_and_check};
+pub use table::{SETTINGS, Setting, ValueKind};

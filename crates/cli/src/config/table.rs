@@ -1,0 +1,243 @@
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// Host and port; `:8090` listens on every address.
+    Address,
+    /// A file or directory.
+    Path,
+    /// GOPROXY's syntax.
+    Chain,
+    /// A comma-separated list of module path patterns.
+    Globs,
+    /// GOSUMDB's syntax.
+    Sumdb,
+    /// A number with `ms`, `s`, `m` or `h`.
+    Duration,
+    /// A number of bytes; `KiB`, `MiB`, `GiB` are understood.
+    Bytes,
+    /// A whole number, at least 1.
+    Count,
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+impl ValueKind {
+    /// How the reference calls it.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Address => "address".to_owned(),
+            Self::Path => "path".to_owned(),
+            Self::Chain => "GOPROXY syntax".to_owned(),
+            Self::Globs => "module path patterns".to_owned(),
+            Self::Sumdb => "GOSUMDB syntax".to_owned(),
+            Self::Duration => "duration".to_owned(),
+            Self::Bytes => "bytes".to_owned(),
+            Self::Count => "number".to_owned(),
+            Self::Switch => "true or false".to_owned(),
+            Self::Word(words) => words.join(", "),
+        }
+    }
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the configuration file; a dot stands for a table.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: ValueKind,
+    /// The value if nobody sets one; empty if it is found out at start, as `default_words` says.
+    pub default: &'static str,
+    /// The default in words, where it is not a fixed value.
+    pub default_words: &'static str,
+    /// Whether there is a flag of the same name.
+    pub has_flag: bool,
+    /// Whether SIGHUP is enough for a change to take effect.
+    pub reloads: bool,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    /// The environment variable that sets it: `MODKEEP_` and the name in capitals, with `_` for `.` and `-`.
+    pub fn variable(&self) -> String {
+        let name: String = self
+            .name
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        format!("MODKEEP_{name}")
+    }
+}
+
+const fn setting(
+    name: &'static str,
+    kind: ValueKind,
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        kind,
+        default,
+        default_words: "",
+        has_flag: false,
+        reloads: false,
+        doc,
+    }
+}
+
+impl Setting {
+    const fn with_flag(self) -> Self {
+        Self {
+            has_flag: true,
+            ..self
+        }
+    }
+
+    const fn found_out(self, default_words: &'static str) -> Self {
+        Self {
+            default_words,
+            ..self
+        }
+    }
+
+    const fn reloadable(self) -> Self {
+        Self {
+            reloads: true,
+            ..self
+        }
+    }
+}
+
+/// Every setting, in the order of the reference.
+pub const SETTINGS: &[Setting] = &[
+    setting("listen", ValueKind::Address, "127.0.0.1:8090", "Where to listen. Port 0 picks a free one.").with_flag(),
+    setting("data", ValueKind::Path, "", "Directory of the store: module files, records, log.")
+        .with_flag()
+        .found_out("`$XDG_DATA_HOME/modkeep`"),
+    setting(
+        "upstream",
+        ValueKind::Chain,
+        "",
+        "Where modules come from: `https://`, `http://` and `file://` GOPROXY servers, asked in order. \
+         After both `,` and `|` the next one is asked on every kind of failure; \"not found\" is believed only if all say so. \
+         `off` fetches nothing. `direct` (version control) is not supported yet and answers so.",
+    )
+    .with_flag()
+    .found_out("what `go env GOPROXY` would say, without this server's own address")
+    .reloadable(),
+    setting(
+        "private",
+        ValueKind::Globs,
+        "",
+        "Modules whose names are sent to no upstream and to no checksum database.",
+    )
+    .with_flag()
+    .found_out("what `go env GOPRIVATE` would say")
+    .reloadable(),
+    setting(
+        "sumdb",
+        ValueKind::Sumdb,
+        "",
+        "The checksum database that is relayed below `/sumdb/`: through an upstream that relays it, else straight from \
+         its server; a setting with a URL goes there and nowhere else. `off` relays none.",
+    )
+    .with_flag()
+    .found_out("what `go env GOSUMDB` would say")
+    .reloadable(),
+    setting(
+        "upstreams.first-is-authoritative",
+        ValueKind::Switch,
+        "false",
+        "Believe the first upstream's \"not found\" although a later one could not be asked.",
+    )
+    .reloadable(),
+    setting("upstreams.connect-timeout", ValueKind::Duration, "5s", "For a connection to an upstream, TLS included.")
+        .reloadable(),
+    setting("upstreams.first-byte-timeout", ValueKind::Duration, "30s", "From a request to the head of its answer.")
+        .reloadable(),
+    setting("upstreams.idle-timeout", ValueKind::Duration, "30s", "Between two pieces of an answer's body.").reloadable(),
+    setting(
+        "upstreams.small-timeout",
+        ValueKind::Duration,
+        "60s",
+        "For the whole of a list, `.info`, `.mod` or checksum database answer.",
+    )
+    .reloadable(),
+    setting(
+        "cache.ttl",
+        ValueKind::Duration,
+        "60s",
+        "How long a list, `@latest` or branch is believed before upstreams are asked again.",
+    )
+    .reloadable(),
+    setting("cache.absent-ttl", ValueKind::Duration, "30s", "How long an upstream's \"not found\" is believed.")
+        .reloadable(),
+    setting(
+        "cache.stale-wait",
+        ValueKind::Duration,
+        "500ms",
+        "How long a request waits for a refresh before it gets the stored answer.",
+    )
+    .reloadable(),
+    setting("cache.memory", ValueKind::Bytes, "32MiB", "Memory for small files that were just served."),
+    setting("tls.certificate", ValueKind::Path, "", "Certificate chain in PEM; with it, and `tls.key`, HTTPS is served. Read again when it changes.")
+        .found_out("none: plain HTTP"),
+    setting("tls.key", ValueKind::Path, "", "The certificate's private key in PEM.").found_out("none"),
+    setting("limits.connections", ValueKind::Count, "8192", "Client connections at a time; more wait."),
+    setting(
+        "limits.header-timeout",
+        ValueKind::Duration,
+        "30s",
+        "For a client to send a request's head; a connection may be idle as long.",
+    ),
+    setting("limits.header-bytes", ValueKind::Bytes, "64KiB", "Size of a request's head; at least 8KiB."),
+    setting("limits.header-lines", ValueKind::Count, "100", "Header lines of a request."),
+    setting("limits.stall-timeout", ValueKind::Duration, "60s", "For a client that takes no byte of its answer."),
+    setting("limits.drain", ValueKind::Duration, "30s", "To finish requests under way after SIGTERM."),
+    setting("log.level", ValueKind::Word(&["error", "warn", "info", "debug", "trace"]), "info", "What is logged; `debug` adds every request served from the store.")
+        .reloadable(),
+    setting("log.format", ValueKind::Word(&["auto", "text", "json"]), "auto", "`auto`: text on a terminal, else JSON."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_variables_are_unique() {
+        let names: HashSet<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let variables: HashSet<_> = SETTINGS.iter().map(Setting::variable).collect();
+        assert_eq!(
+            (names.len(), variables.len()),
+            (SETTINGS.len(), SETTINGS.len())
+        );
+    }
+
+    #[test]
+    fn flags_of_the_command_line_are_those_of_the_table() {
+        let serve = crate::command().find_subcommand("serve").unwrap().clone();
+        let mut flags: Vec<_> = serve
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .collect();
+        flags.retain(|flag| !matches!(*flag, "help" | "config"));
+        let expected: Vec<_> = SETTINGS
+            .iter()
+            .filter(|setting| setting.has_flag)
+            .map(|setting| setting.name)
+            .collect();
+        assert_eq!(flags, expected);
+    }
+}

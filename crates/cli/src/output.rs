@@ -1,0 +1,21 @@
+//! Results go to stdout, everything else to stderr. A reader that has gone away is no error of ours.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+/// Prints a result.
+pub(crate) fn result(text: impl Display) {
+    let mut out = io::stdout().lock();
+    let _reader_gone = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Prints bytes of a result as they are.
+pub(crate) fn raw(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    let _reader_gone = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// Says something to whoever sits in front of the terminal.
+pub(crate) fn note(text: impl Display) {
+    let _reader_gone = writeln!(io::stderr().lock(), "{text}");
+}

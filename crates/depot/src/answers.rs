@@ -1,0 +1,269 @@
+//! Answers that change with time: fresh from the store, refreshed in time, stale in need.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use store::{Answer, AnswerKey, AnswerMeta};
+use upstream::{Expect, Request, Small, Validators};
+
+use crate::depot::{Shared, describe};
+use crate::flight::Landing;
+use crate::{Context, Depot, DepotError, FetchMode};
+
+/// How good an answer is.
+#[derive(Clone, Debug)]
+pub enum Freshness {
+    /// Confirmed by an upstream within its time to live; good for so many more seconds.
+    Fresh {
+        /// Seconds left.
+        for_seconds: u64,
+    },
+    /// Older than that, because no upstream has confirmed it in time.
+    Stale {
+        /// When it was confirmed last.
+        confirmed: Timestamp,
+        /// Why it could not be refreshed; `None` if the refresh is still under way.
+        because: Option<DepotError>,
+    },
+}
+
+/// A changeable answer.
+#[derive(Clone, Debug)]
+pub struct AnswerReply {
+    /// The bytes, as the upstream gave them.
+    pub body: Bytes,
+    /// How good it is.
+    pub freshness: Freshness,
+    /// Whether an upstream was waited for.
+    pub fetched: bool,
+}
+
+/// What a refresh gives to those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Refreshed {
+    body: Bytes,
+}
+
+impl Depot {
+    /// A list, the latest version, or what a branch or commit stands for.
+    pub async fn answer(
+        &self,
+        key: &AnswerKey,
+        mode: FetchMode,
+        context: &Context,
+    ) -> Result<AnswerReply, DepotError> {
+        let settings = self.shared.settings.load_full();
+        let stored = self.stored_answer(key).await?;
+        if mode == FetchMode::CachedOnly {
+            return stored
+                .map(|answer| answer.into_reply(settings.ttl, None))
+                .ok_or_else(|| DepotError::NotCached {
+                    what: describe(key).into(),
+                });
+        }
+        if let Some(answer) = stored
+            .as_ref()
+            .filter(|answer| seconds_left(answer, settings.ttl) > 0)
+        {
+            return Ok(answer.clone().into_reply(settings.ttl, None));
+        }
+        let refreshed = match &stored {
+            None => self.refresh(key, None, context).await,
+            Some(answer) => {
+                let refresh = self.refresh(key, Some(answer), context);
+                match tokio::time::timeout(settings.stale_wait, refresh).await {
+                    Ok(refreshed) => refreshed,
+                    Err(_) => return Ok(answer.clone().into_reply(settings.ttl, None)),
+                }
+            }
+        };
+        match (refreshed, stored) {
+            (Ok(refreshed), _) => Ok(AnswerReply {
+                body: refreshed.body,
+                freshness: Freshness::Fresh {
+                    for_seconds: settings.ttl.as_secs(),
+                },
+                fetched: true,
+            }),
+            // A branch or commit that is gone has no answer any more. Versions that were listed stay.
+            (Err(error), Some(_)) if error.is_absence() && matches!(key, AnswerKey::Query(..)) => {
+                Err(error)
+            }
+            (Err(error), Some(answer)) => Ok(answer.into_reply(settings.ttl, Some(error))),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// What is kept, else what can be told from the stored files.
+    async fn stored_answer(&self, key: &AnswerKey) -> Result<Option<Answer>, DepotError> {
+        let key = key.clone();
+        self.shared
+            .on_disk(move |store| {
+                if let Some(answer) = store.read_answer(&key) {
+                    return Ok(Some(answer));
+                }
+                let AnswerKey::List(module) = &key else {
+                    return Ok(None);
+                };
+                let versions = store.versions(module)?;
+                Ok(list_of(&versions))
+            })
+            .await
+    }
+
+    async fn refresh(
+        &self,
+        key: &AnswerKey,
+        stored: Option<&Answer>,
+        context: &Context,
+    ) -> Result<Refreshed, DepotError> {
+        let what = describe(key);
+        let (AnswerKey::List(module) | AnswerKey::Latest(module) | AnswerKey::Query(module, _)) =
+            key
+        else {
+            return Err(DepotError::Lost);
+        };
+        self.shared.check_may_leave(module, &what)?;
+        let path = key.url_path();
+        if let Some(absence) = self
+            .shared
+            .negatives
+            .get(&path, self.shared.settings.load().absent_ttl)
+        {
+            return Err(absence);
+        }
+        let (shared, fetch_key, stored, context) = (
+            self.shared.clone(),
+            key.clone(),
+            stored.cloned(),
+            context.clone(),
+        );
+        let refreshed = self
+            .shared
+            .answers
+            .join(key, move |landing| {
+                fetch(shared, fetch_key, stored, context, landing)
+            })
+            .await;
+        let refreshed = refreshed.unwrap_or(Err(DepotError::Lost));
+        if let Err(error) = &refreshed {
+            self.shared.negatives.learn(&path, error);
+        }
+        refreshed
+    }
+}
+
+async fn fetch(
+    shared: Arc<Shared>,
+    key: AnswerKey,
+    stored: Option<Answer>,
+    context: Context,
+    landing: Landing<AnswerKey, Result<Refreshed, DepotError>>,
+) {
+    let request = Request {
+        path: key.url_path(),
+        expect: if matches!(key, AnswerKey::List(_)) {
+            Expect::List
+        } else {
+            Expect::Info(None)
+        },
+        revalidate: stored.as_ref().and_then(validators),
+        traceparent: context.traceparent,
+    };
+    let chain = shared.chain.load_full();
+    let answer = match (chain.fetch_small(&request).await, stored) {
+        (Ok(Small::Body(reply)), _) => Answer {
+            meta: AnswerMeta {
+                confirmed: Timestamp::now(),
+                source: reply.source,
+                etag: reply.validators.etag,
+                last_modified: reply.validators.last_modified,
+            },
+            body: reply.body.to_vec(),
+        },
+        (Ok(Small::NotModified(_)), Some(mut answer)) => {
+            answer.meta.confirmed = Timestamp::now();
+            answer
+        }
+        (Ok(Small::NotModified(_)), None) => return landing.give(Err(DepotError::Lost)),
+        (Err(error), _) => {
+            return landing.give(Err(DepotError::from_chain(error, &describe(&key))));
+        }
+    };
+    landing.give(Ok(Refreshed {
+        body: Bytes::copy_from_slice(&answer.body),
+    }));
+    let store_key = key.clone();
+    if let Err(error) = shared
+        .on_disk(move |store| store.write_answer(&store_key, &answer))
+        .await
+    {
+        tracing::error!(answer = %describe(&key), %error, "served, but could not be stored");
+    }
+}
+
+fn validators(answer: &Answer) -> Option<(String, Validators)> {
+    let validators = Validators {
+        etag: answer.meta.etag.clone(),
+        last_modified: answer.meta.last_modified.clone(),
+    };
+    (validators != Validators::default()).then(|| (answer.meta.source.clone(), validators))
+}
+
+/// Seconds for which an answer still counts as fresh.
+fn seconds_left(answer: &Answer, ttl: std::time::Duration) -> u64 {
+    let age = Timestamp::now().duration_since(answer.meta.confirmed);
+    // A confirmation from the future (the clock was set back) is not trusted to last.
+    let Ok(age) = std::time::Duration::try_from(age) else {
+        return 0;
+    };
+    ttl.checked_sub(age)
+        .map_or(0, |left| left.as_secs().max(u64::from(!left.is_zero())))
+}
+
+trait IntoReply {
+    fn into_reply(self, ttl: std::time::Duration, because: Option<DepotError>) -> AnswerReply;
+}
+
+impl IntoReply for Answer {
+    fn into_reply(self, ttl: std::time::Duration, because: Option<DepotError>) -> AnswerReply {
+        let left = seconds_left(&self, ttl);
+        let freshness = if left > 0 && because.is_none() {
+            Freshness::Fresh { for_seconds: left }
+        } else {
+            Freshness::Stale {
+                confirmed: self.meta.confirmed,
+                because,
+            }
+        };
+        AnswerReply {
+            body: self.body.into(),
+            freshness,
+            fetched: false,
+        }
+    }
+}
+
+/// The list of a module whose list was never fetched, or is lost: what is stored of it. Pseudo-versions are never
+/// listed.
+fn list_of(versions: &[gomod::Version]) -> Option<Answer> {
+    let lines: Vec<&str> = versions
+        .iter()
+        .filter(|version| !version.is_pseudo())
+        .map(gomod::Version::as_str)
+        .collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let meta = AnswerMeta {
+        confirmed: Timestamp::UNIX_EPOCH,
+        source: "the stored versions".to_owned(),
+        etag: None,
+        last_modified: None,
+    };
+    Some(Answer {
+        meta,
+        body: (lines.join("\n") + "\n").into_bytes(),
+    })
+}

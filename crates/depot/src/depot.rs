@@ -1,0 +1,247 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gomod::{ModulePath, Revision};
+use jiff::Timestamp;
+use store::{
+    AnswerKey, FileKey, FileRecord, PublishedFile, Records, Scope, Store, rebuild_records,
+};
+use upstream::{Chain, Small};
+
+use crate::answers::Refreshed;
+use crate::files::Fetched;
+use crate::flight::Flights;
+use crate::negative::Negatives;
+use crate::{DepotError, Settings};
+
+/// Whether a question may be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchMode {
+    /// Fetch what is not stored.
+    Allowed,
+    /// Answer from the store alone.
+    CachedOnly,
+}
+
+/// What a request carries along.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The `traceparent` to give to upstreams (W3C trace context).
+    pub traceparent: Option<String>,
+    /// The request that began a fetch, for the log.
+    pub request_id: String,
+}
+
+/// What is stored, as counted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreTotals {
+    /// Immutable files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Answers questions about modules from a store and a chain of upstreams.
+#[derive(Clone, Debug)]
+pub struct Depot {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) records: Records,
+    pub(crate) chain: ArcSwap<Chain>,
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) files: Flights<FileKey, Result<Fetched, DepotError>>,
+    pub(crate) answers: Flights<AnswerKey, Result<Refreshed, DepotError>>,
+    pub(crate) sumdb: Flights<AnswerKey, Result<Small, DepotError>>,
+    pub(crate) negatives: Negatives,
+    stored_files: AtomicU64,
+    stored_bytes: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Depot {
+    /// Puts a depot on a store. Must be called within a tokio runtime.
+    pub fn new(store: Store, chain: Chain, settings: Settings) -> Self {
+        let records = Records::start(store.root());
+        let shared = Shared {
+            store: Arc::new(store),
+            records,
+            chain: ArcSwap::from_pointee(chain),
+            settings: ArcSwap::from_pointee(settings),
+            files: Flights::default(),
+            answers: Flights::default(),
+            sumdb: Flights::default(),
+            negatives: Negatives::new(),
+            stored_files: AtomicU64::new(0),
+            stored_bytes: AtomicU64::new(0),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Uses another chain and other settings from now on. Fetches under way end as they began.
+    pub fn reconfigure(&self, chain: Chain, settings: Settings) {
+        self.shared.chain.store(Arc::new(chain));
+        self.shared.settings.store(Arc::new(settings));
+    }
+
+    /// Opens the records, adds what an earlier process could not write down, and counts what is stored. Takes as long as
+    /// it takes; nothing waits for it.
+    pub async fn catch_up(&self) {
+        let (store, records) = (&self.shared.store, &self.shared.records);
+        let scope = match records.was_replaced().await {
+            Ok(true) => Some(Scope::All),
+            Ok(false) => store.opened_after_crash().then_some(Scope::SinceLastRecord),
+            Err(error) => {
+                tracing::error!(%error, "serving goes on without records; stop, run `modkeep store rebuild`, and start again");
+                return;
+            }
+        };
+        if let Some(scope) = scope {
+            match rebuild_records(store, records, scope).await {
+                Ok(report) => tracing::info!(
+                    files = report.files,
+                    damaged = report.damaged,
+                    "records brought up to date"
+                ),
+                Err(error) => {
+                    tracing::error!(%error, "the records could not be brought up to date")
+                }
+            }
+        }
+        if let Ok(totals) = records.totals().await {
+            self.shared
+                .stored_files
+                .fetch_add(totals.files, Ordering::Relaxed);
+            self.shared
+                .stored_bytes
+                .fetch_add(totals.bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// The chain in use.
+    pub fn chain(&self) -> Arc<Chain> {
+        self.shared.chain.load_full()
+    }
+
+    /// The settings in use.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.shared.settings.load_full()
+    }
+
+    /// The records of what is stored.
+    pub fn records(&self) -> &Records {
+        &self.shared.records
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+
+    /// Fetches under way.
+    pub fn in_flight(&self) -> usize {
+        self.shared.files.len() + self.shared.answers.len() + self.shared.sumdb.len()
+    }
+
+    /// What is stored, as counted so far.
+    pub fn totals(&self) -> StoreTotals {
+        StoreTotals {
+            files: self.shared.stored_files.load(Ordering::Relaxed),
+            bytes: self.shared.stored_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until no fetch is under way or `limit` has passed, and writes everything down.
+    pub async fn close(&self, limit: Duration) {
+        let idle = async {
+            while self.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _cut_short = tokio::time::timeout(limit, idle).await;
+        self.shared.records.close().await;
+        self.shared.store.close();
+    }
+}
+
+impl Shared {
+    /// Refuses to send a private name anywhere.
+    pub(crate) fn check_may_leave(
+        &self,
+        module: &ModulePath,
+        what: &str,
+    ) -> Result<(), DepotError> {
+        if self.settings.load().private.matches(module) {
+            return Err(DepotError::DirectUnsupported {
+                what: what.into(),
+                why: "it matches the private patterns, so that no GOPROXY server may be asked",
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn note_stored(&self, key: FileKey, published: &PublishedFile, from: Origin) {
+        if !published.is_new {
+            return;
+        }
+        self.stored_files.fetch_add(1, Ordering::Relaxed);
+        self.stored_bytes
+            .fetch_add(published.stored.len(), Ordering::Relaxed);
+        let record = FileRecord {
+            key,
+            size: published.stored.len(),
+            digest: published.digest,
+            source: Some(from.source),
+            etag: from.etag,
+            stored: Timestamp::now(),
+        };
+        self.records.add(record).await;
+    }
+
+    /// Does something that may wait for the disk where waiting is allowed.
+    pub(crate) async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Store) -> Result<T, store::StoreError> + Send + 'static,
+    ) -> Result<T, DepotError> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => result.map_err(DepotError::from),
+            Err(_) => Err(DepotError::Lost),
+        }
+    }
+}
+
+/// Where a stored file came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) source: String,
+    pub(crate) etag: Option<String>,
+}
+
+/// `module@version`, as the `go` command names a query.
+pub(crate) fn name_of(module: &ModulePath, revision: &str) -> String {
+    format!("{module}@{revision}")
+}
+
+/// What an answer is about, for people.
+pub(crate) fn describe(key: &AnswerKey) -> String {
+    match key {
+        AnswerKey::List(module) => format!("{module} (list of versions)"),
+        AnswerKey::Latest(module) => name_of(module, "latest"),
+        AnswerKey::Query(module, revision) => name_of(module, Revision::as_str(revision)),
+        AnswerKey::Sumdb { name, path } => format!("{name}/{path}"),
+    }
+}

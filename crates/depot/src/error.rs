@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use fault::Label;
+use store::StoreError;
+use upstream::{ChainError, Failure};
+
+/// Why there is no answer. Cheap to clone: everyone who waited for the same fetch gets it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DepotError {
+    /// It does not exist: every upstream that could know says so. The text is without the leading `not found: `.
+    #[error("not found: {reason}")]
+    Absent {
+        /// Whether an upstream knows it to be gone for good (410).
+        gone: bool,
+        /// Who says so, and in which words.
+        reason: Arc<str>,
+    },
+    /// It is not stored, and whoever asked allowed no fetch.
+    #[error("not found: {what}: it is not in the cache, and this request allows no fetch")]
+    NotCached {
+        /// What was asked for.
+        what: Arc<str>,
+    },
+    /// Nothing may be fetched: the upstream chain is `off`.
+    #[error("{what}: module lookup disabled by GOPROXY=off")]
+    FetchOff {
+        /// What was asked for.
+        what: Arc<str>,
+    },
+    /// Only version control has it, which cannot be asked yet.
+    #[error("{what}: fetching straight from version control is not supported yet, and {why}")]
+    DirectUnsupported {
+        /// What was asked for.
+        what: Arc<str>,
+        /// Why no GOPROXY server is asked instead.
+        why: &'static str,
+    },
+    /// A private name was about to be sent to a public service.
+    #[error(
+        "{what} is private (it matches {pattern:?}) and is not looked up in the checksum database {database}; set GONOSUMDB or GOPRIVATE for it"
+    )]
+    Private {
+        /// The module.
+        what: Arc<str>,
+        /// The setting that makes it private.
+        pattern: Arc<str>,
+        /// The database that was to be asked.
+        database: Arc<str>,
+    },
+    /// At least one upstream could not be asked, so that nothing is known. Never empty.
+    #[error("{}", .0.iter().map(Failure::to_string).collect::<Vec<_>>().join("; "))]
+    Upstream(Arc<[Failure]>),
+    /// The store failed.
+    #[error("{}: {}", store_label(.0), .0)]
+    Store(Arc<StoreError>),
+    /// The fetch ended without a result, which is a fault of this program.
+    #[error("internal: the fetch ended without a result")]
+    Lost,
+}
+
+impl DepotError {
+    pub(crate) fn from_chain(error: ChainError, what: &str) -> Self {
+        match error {
+            ChainError::Absent(absence) => Self::Absent {
+                gone: absence.gone,
+                reason: name_first(what, &absence.reason).into(),
+            },
+            ChainError::Trouble(failures) => Self::Upstream(failures.into()),
+            ChainError::Off => Self::FetchOff { what: what.into() },
+            ChainError::DirectUnsupported => Self::DirectUnsupported {
+                what: what.into(),
+                why: "the upstream chain has no GOPROXY server to ask; add one",
+            },
+        }
+    }
+
+    /// Whether it means that there is no such thing, rather than that something went wrong.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Absent { .. })
+    }
+
+    /// The class of the failure, where it is one of the taxonomy's.
+    pub fn label(&self) -> Option<Label> {
+        match self {
+            Self::Upstream(failures) => failures.first().map(|failure| failure.label),
+            Self::Store(error) => Some(store_label(error)),
+            Self::FetchOff { .. } => Some(Label::CfgGoproxyOff),
+            Self::Absent { .. }
+            | Self::NotCached { .. }
+            | Self::DirectUnsupported { .. }
+            | Self::Private { .. }
+            | Self::Lost => None,
+        }
+    }
+}
+
+impl From<StoreError> for DepotError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+/// The `go` command shows the text to its user, who wants to see what is missing before why.
+fn name_first(what: &str, reason: &str) -> String {
+    let name = what.split(' ').next().unwrap_or(what);
+    if reason.contains(name) {
+        reason.to_owned()
+    } else {
+        format!("{what}: {reason}")
+    }
+}
+
+fn store_label(error: &StoreError) -> Label {
+    use std::io::ErrorKind as Kind;
+    match error.io_kind() {
+        Some(Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge) => Label::DiskFull,
+        Some(Kind::ReadOnlyFilesystem) => Label::DiskReadonly,
+        Some(Kind::PermissionDenied) => Label::DiskPermission,
+        _ if is_descriptor_limit(error) => Label::OsResourceLimit,
+        _ => Label::DiskCacheCorrupt,
+    }
+}
+
+fn is_descriptor_limit(error: &StoreError) -> bool {
+    let StoreError::Io { source, .. } = error else {
+        return false;
+    };
+    let code = source.raw_os_error();
+    code == Some(rustix::io::Errno::MFILE.raw_os_error())
+        || code == Some(rustix::io::Errno::NFILE.raw_os_error())
+}

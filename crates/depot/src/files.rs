@@ -1,0 +1,305 @@
+//! Immutable files: from the store for ever, fetched once.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use store::{Draft, FileKey, FileKind, Found, StoredFile};
+use tokio::sync::watch;
+use upstream::{Expect, Reply, Request, Small, ZipReply};
+
+use crate::depot::{Origin, Shared, name_of};
+use crate::flight::Landing;
+use crate::growing::{GrowingFile, HELD_BACK, Progress};
+use crate::{Context, Depot, DepotError, FetchMode};
+
+/// Stored files up to this many bytes are handed out in memory.
+const SMALL: u64 = 64 * 1024;
+/// Fetched bytes are written to disk in pieces of about this size.
+const PIECE: usize = 256 * 1024;
+
+/// A whole file in memory.
+#[derive(Clone, Debug)]
+pub struct SmallFile {
+    /// Its bytes.
+    pub body: Bytes,
+    /// A strong entity tag with its quotes.
+    pub etag: Arc<str>,
+}
+
+/// An immutable file.
+#[derive(Clone, Debug)]
+pub enum FileReply {
+    /// In memory; `true` if it came from the store.
+    Small(SmallFile, bool),
+    /// In the store.
+    Stored(StoredFile),
+    /// Being fetched at this moment.
+    Growing(GrowingFile),
+}
+
+/// What a fetch gives to those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Fetched {
+    Small(SmallFile),
+    Growing(GrowingFile),
+}
+
+impl Depot {
+    /// One of a version's files.
+    pub async fn file(
+        &self,
+        key: &FileKey,
+        mode: FetchMode,
+        context: &Context,
+    ) -> Result<FileReply, DepotError> {
+        if let Some(reply) = self.stored_file(key).await? {
+            return Ok(reply);
+        }
+        let what = name_of(&key.module, key.version.as_str());
+        if mode == FetchMode::CachedOnly {
+            return Err(DepotError::NotCached { what: what.into() });
+        }
+        self.shared.check_may_leave(&key.module, &what)?;
+        let path = key.url_path();
+        if let Some(absence) = self
+            .shared
+            .negatives
+            .get(&path, self.shared.settings.load().absent_ttl)
+        {
+            return Err(absence);
+        }
+        let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
+        let fetched = self
+            .shared
+            .files
+            .join(key, move |landing| {
+                fetch(shared, fetch_key, context, landing)
+            })
+            .await;
+        match fetched.unwrap_or(Err(DepotError::Lost)) {
+            Ok(Fetched::Small(small)) => Ok(FileReply::Small(small, false)),
+            Ok(Fetched::Growing(growing)) => Ok(FileReply::Growing(growing)),
+            Err(error) => {
+                self.shared.negatives.learn(&path, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The file if it is stored and sound.
+    async fn stored_file(&self, key: &FileKey) -> Result<Option<FileReply>, DepotError> {
+        let key = key.clone();
+        match self.shared.store.try_open_file(&key)? {
+            Found::Known(None) => Ok(None),
+            // Just opened from memory: small bytes are there too, or arrive with one read.
+            Found::Known(Some(stored)) if stored.len() <= SMALL => {
+                Ok(load(&self.shared.store, &key, stored)?)
+            }
+            Found::Known(Some(stored)) => Ok(Some(FileReply::Stored(stored))),
+            Found::MustWait => {
+                self.shared
+                    .on_disk(move |store| match store.open_file(&key)? {
+                        Some(stored) => load(store, &key, stored),
+                        None => Ok(None),
+                    })
+                    .await
+            }
+        }
+    }
+}
+
+fn load(
+    store: &store::Store,
+    key: &FileKey,
+    stored: StoredFile,
+) -> Result<Option<FileReply>, store::StoreError> {
+    if stored.len() > SMALL {
+        return Ok(Some(FileReply::Stored(stored)));
+    }
+    let bytes = store.read_small(key, &stored)?;
+    Ok(bytes.map(|bytes| {
+        FileReply::Small(
+            SmallFile {
+                body: bytes.into(),
+                etag: stored.etag().clone(),
+            },
+            true,
+        )
+    }))
+}
+
+type FileLanding = Landing<FileKey, Result<Fetched, DepotError>>;
+
+async fn fetch(shared: Arc<Shared>, key: FileKey, context: Context, landing: FileLanding) {
+    let chain = shared.chain.load_full();
+    let request = Request {
+        path: key.url_path(),
+        expect: match key.kind {
+            FileKind::Info => Expect::Info(Some(key.version.clone())),
+            FileKind::Mod => Expect::Mod,
+            FileKind::Zip => Expect::Zip,
+        },
+        revalidate: None,
+        traceparent: context.traceparent,
+    };
+    let what = name_of(&key.module, key.version.as_str());
+    if key.kind == FileKind::Zip {
+        match chain.fetch_zip(&request).await {
+            Ok(reply) => receive_zip(&shared, key, reply, &landing).await,
+            Err(error) => landing.give(Err(DepotError::from_chain(error, &what))),
+        }
+    } else {
+        match chain.fetch_small(&request).await {
+            Ok(Small::Body(reply)) => receive_small(&shared, key, reply, &landing).await,
+            // Cannot be: nothing was to be revalidated.
+            Ok(Small::NotModified(_)) => landing.give(Err(DepotError::Lost)),
+            Err(error) => landing.give(Err(DepotError::from_chain(error, &what))),
+        }
+    }
+}
+
+/// Hands out the bytes at once, then keeps them. A store that cannot keep them is no reason to withhold them.
+async fn receive_small(shared: &Arc<Shared>, key: FileKey, reply: Reply, landing: &FileLanding) {
+    let digest = store::Digest::of(&reply.body);
+    let etag = format!("\"{}\"", &digest.to_string()[..32]).into();
+    landing.give(Ok(Fetched::Small(SmallFile {
+        body: reply.body.clone(),
+        etag,
+    })));
+    let from = Origin {
+        source: reply.source,
+        etag: reply.validators.etag,
+    };
+    let publish_key = key.clone();
+    match shared
+        .on_disk(move |store| store.publish_bytes(&reply.body, &publish_key))
+        .await
+    {
+        Ok(published) => shared.note_stored(key, &published, from).await,
+        Err(error) => tracing::error!(file = %key, %error, "served, but could not be stored"),
+    }
+}
+
+/// Writes the zip as it comes in while everyone who waits reads along, and publishes it when it is whole.
+async fn receive_zip(
+    shared: &Arc<Shared>,
+    key: FileKey,
+    mut reply: ZipReply,
+    landing: &FileLanding,
+) {
+    let draft = match shared.on_disk(store::Store::create_draft).await {
+        Ok(draft) => draft,
+        Err(error) => return landing.give(Err(error)),
+    };
+    let (progress, watch) = watch::channel(Progress::Growing(0));
+    landing.give(Ok(Fetched::Growing(GrowingFile::new(
+        draft.file().clone(),
+        reply.len,
+        watch,
+    ))));
+    let from = Origin {
+        source: reply.source.clone(),
+        etag: reply.etag.clone(),
+    };
+    let result = async {
+        let draft = write_down(shared, draft, &mut reply, &progress).await?;
+        let len = draft.len();
+        check_whole(&draft, &reply)?;
+        // From here on every byte may be read. Those who wait need not wait for the disk.
+        progress.send_replace(Progress::Complete(len));
+        let publish_key = key.clone();
+        shared
+            .on_disk(move |store| store.publish(draft, &publish_key))
+            .await
+    }
+    .await;
+    match result {
+        Ok(published) => shared.note_stored(key, &published, from).await,
+        Err(error) => {
+            tracing::error!(file = %key, %error, "a fetch failed; nothing of it was kept");
+            progress.send_if_modified(|progress| {
+                let is_open = matches!(progress, Progress::Growing(_));
+                if is_open {
+                    *progress = Progress::Failed(error);
+                }
+                is_open
+            });
+        }
+    }
+}
+
+async fn write_down(
+    shared: &Arc<Shared>,
+    mut draft: Draft,
+    reply: &mut ZipReply,
+    progress: &watch::Sender<Progress>,
+) -> Result<Draft, DepotError> {
+    let mut waiting = BytesMut::new();
+    let mut more = true;
+    while more {
+        match reply.body.next().await {
+            Some(piece) => waiting.extend_from_slice(
+                &piece.map_err(|failure| DepotError::Upstream([failure].into()))?,
+            ),
+            None => more = false,
+        }
+        // The first bytes go out as they come; later ones in pieces that are worth a write.
+        if waiting.len() >= PIECE || !more || draft.len() < HELD_BACK * 4 {
+            let piece = waiting.split().freeze();
+            draft = shared
+                .on_disk(move |_| draft.append(&piece).map(|()| draft))
+                .await?;
+            progress.send_replace(Progress::Growing(readable(draft.len(), reply.len)));
+        }
+    }
+    Ok(draft)
+}
+
+/// How many of `written` bytes clients may have before the whole is checked.
+fn readable(written: u64, announced: Option<u64>) -> u64 {
+    match announced {
+        Some(len) => written.min(len.saturating_sub(HELD_BACK)),
+        None => written.saturating_sub(HELD_BACK),
+    }
+}
+
+/// Whether what came in is as long as announced and ends as a zip does.
+fn check_whole(draft: &Draft, reply: &ZipReply) -> Result<(), DepotError> {
+    let failed = |label, detail: String| {
+        DepotError::Upstream(
+            [upstream::Failure {
+                source: reply.source.clone(),
+                label,
+                detail,
+                retry_after: None,
+            }]
+            .into(),
+        )
+    };
+    if let Some(announced) = reply.len.filter(|announced| *announced != draft.len()) {
+        return Err(failed(
+            fault::Label::GoproxyTruncated,
+            format!(
+                "{}: unexpected EOF: {} of {announced} bytes of the zip came",
+                reply.source,
+                draft.len()
+            ),
+        ));
+    }
+    match draft.ends_like_a_zip() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failed(
+            fault::Label::GoproxyCorrupt,
+            format!(
+                "{}: zip: not a valid zip file (it does not end as one)",
+                reply.source
+            ),
+        )),
+        Err(error) => Err(DepotError::Store(Arc::new(store::StoreError::Io {
+            action: "read back",
+            path: std::path::PathBuf::from("a temporary file"),
+            source: error,
+        }))),
+    }
+}

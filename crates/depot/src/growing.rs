@@ -1,0 +1,68 @@
+use std::fs::File;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::DepotError;
+
+/// How much of a zip's end is kept from clients until the whole has been checked. The end-of-central-directory record
+/// is in there, and without it nobody can take what they have for a complete archive.
+pub(crate) const HELD_BACK: u64 = 32 * 1024;
+
+/// How far a file that is being fetched has come.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// So many bytes may be read; more will follow.
+    Growing(u64),
+    /// All bytes may be read: so many.
+    Complete(u64),
+    /// There will be no more. What was read so far must not be taken for a file.
+    Failed(DepotError),
+}
+
+/// A file that is being fetched, readable from its first byte on.
+#[derive(Clone, Debug)]
+pub struct GrowingFile {
+    file: Arc<File>,
+    announced: Option<u64>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl GrowingFile {
+    pub(crate) fn new(
+        file: Arc<File>,
+        announced: Option<u64>,
+        progress: watch::Receiver<Progress>,
+    ) -> Self {
+        Self {
+            file,
+            announced,
+            progress,
+        }
+    }
+
+    /// The open file, for positioned reads up to what [`Progress`] allows.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// The length in bytes, if it is known before the end.
+    pub fn len(&self) -> Option<u64> {
+        match *self.progress.borrow() {
+            Progress::Complete(len) => Some(len),
+            Progress::Growing(_) | Progress::Failed(_) => self.announced,
+        }
+    }
+
+    /// Waits until a byte at `position` may be read, or never will be.
+    pub async fn wait_for(&mut self, position: u64) -> Progress {
+        let reached = self.progress.wait_for(|progress| match progress {
+            Progress::Growing(readable) => *readable > position,
+            Progress::Complete(_) | Progress::Failed(_) => true,
+        });
+        match reached.await {
+            Ok(progress) => progress.clone(),
+            Err(_) => Progress::Failed(DepotError::Lost),
+        }
+    }
+}

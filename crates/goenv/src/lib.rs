@@ -1,0 +1,48 @@
+//! The settings that decide how a Go module is downloaded, each with its origin.
+//!
+//! The `go` command takes its settings from four places (environment, `go env -w` file,
+//! `$GOROOT/go.env`, built-in defaults) and reads each of them with rules of its own. A proxy, and
+//! even more a diagnosis, is only right when it sees exactly what `go` sees. This crate answers
+//! that without running `go`:
+//!
+//! - [`Environment`]: an immutable snapshot of environment variables, and what follows from it
+//!   (home, XDG, `PATH`).
+//! - [`GoEnv`]: every download setting as `go env` would print it, with [`Origin`] and what it
+//!   shadows.
+//! - [`goproxy`], [`gosumdb`], [`private`]: the grammar of GOPROXY, GOSUMDB and the GOPRIVATE
+//!   family.
+//! - [`http_proxy`]: the HTTP proxy `go` would use for a URL, and why.
+//! - [`netrc`]: the credentials `go` would find in a netrc file.
+//! - [`go_url`]: URLs as Go reads them, which is not as browsers read them.
+//!
+//! Values that may hold a password are shown redacted; see [`redact`].
+
+mod env_file;
+mod environment;
+mod error;
+pub mod go_url;
+pub mod goproxy;
+mod goroot;
+pub mod gosumdb;
+pub mod http_proxy;
+mod key;
+mod mask;
+pub mod netrc;
+mod no_proxy;
+mod origin;
+mod paths;
+pub mod private;
+mod problem;
+mod proxy_variable;
+pub mod redact;
+mod settings;
+mod url_fault;
+mod verifier_key;
+
+pub use environment::Environment;
+pub use error::Error;
+pub use key::{DefaultRule, Key};
+pub use origin::{Origin, Setting, Shadowed};
+pub use problem::{LineFault, Problem};
+pub use redact::RedactedUrl;
+pub use settings::GoEnv;

@@ -1,0 +1,31 @@
+//! modkeep's HTTP side: the GOPROXY protocol, the checksum database relay, the index, and what operators ask for.
+//!
+//! A request is answered by the first of these that knows it:
+//!
+//! 1. [`hot`]: small answers given a moment ago, by their path;
+//! 2. [`protocol`]: everything below a module path or `/sumdb/`, answered by the depot;
+//! 3. [`ops`]: health, metrics, the index.
+//!
+//! [`listener`] holds what protects all of them from slow, endless or broken clients.
+
+mod body;
+mod conditional;
+mod error;
+mod hot;
+mod id;
+mod io;
+mod listener;
+mod metrics;
+mod ops;
+mod protocol;
+mod range;
+mod respond;
+mod service;
+mod target;
+mod tls;
+
+pub use body::Body;
+pub use listener::{Limits, Listener, ServeError};
+pub use metrics::{METRICS, MetricDoc, Metrics};
+pub use service::App;
+pub use tls::{TlsError, TlsFiles};

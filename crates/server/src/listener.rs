@@ -1,0 +1,263 @@
+//! Accepts connections, and keeps slow, endless and broken ones from harming the rest.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::io::StallGuard;
+use crate::service::App;
+use crate::tls::{Certificate, TlsError, TlsFiles};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+/// How often certificate files are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(30);
+
+/// What a client may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; more wait until one ends.
+    pub connections: usize,
+    /// To send a request's head; also the time for which a connection may be idle, and for a TLS handshake.
+    pub header: Duration,
+    /// Without taking a byte of an answer.
+    pub stall: Duration,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Header lines of a request.
+    pub header_lines: usize,
+    /// To finish requests under way after the order to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            header: Duration::from_secs(30),
+            stall: Duration::from_secs(60),
+            header_bytes: 64 * 1024,
+            header_lines: 100,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The certificate files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A bound address, ready to serve.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    certificate: Option<Arc<Certificate>>,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Binds an address. From then on connections are taken up by the system, and answered once [`Self::serve`] runs.
+    pub fn bind(
+        address: SocketAddr,
+        tls: Option<TlsFiles>,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
+        let certificate = tls.map(Certificate::load).transpose()?;
+        let bind = || {
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()?
+            } else {
+                TcpSocket::new_v6()?
+            };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let socket = socket.listen(BACKLOG)?;
+            let bound = socket.local_addr()?;
+            Ok((socket, bound))
+        };
+        let (socket, address) = bind().map_err(|source| ServeError::Listen { address, source })?;
+        Ok(Self {
+            socket,
+            address,
+            certificate,
+            limits,
+        })
+    }
+
+    /// The URL at which it listens.
+    pub fn base_url(&self) -> String {
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` comes; then takes no more connections and waits for requests under way, within limits.
+    pub async fn serve(self, app: App, stop: impl Future<Output = ()>) {
+        let acceptor = self.certificate.as_ref().map(Certificate::acceptor);
+        let watcher = self
+            .certificate
+            .clone()
+            .map(|certificate| tokio::spawn(watch(certificate)));
+        let server = Arc::new(Server {
+            builder: builder(self.limits),
+            acceptor,
+            app: app.clone(),
+            limits: self.limits,
+        });
+        let graceful = GracefulShutdown::new();
+        let permits = Arc::new(Semaphore::new(self.limits.connections));
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&self.socket, &permits) => accepted,
+                () = &mut stop => break,
+            };
+            match accepted {
+                Ok((stream, permit)) => {
+                    let (server, watcher) = (server.clone(), graceful.watcher());
+                    tokio::spawn(async move {
+                        server.connection(stream, watcher).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, mostly: connections that end will free some.
+                    tracing::error!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop(self.socket);
+        app.start_draining();
+        if tokio::time::timeout(self.limits.drain, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!(limit = ?self.limits.drain, "requests were still under way when the time to drain was over");
+        }
+        if let Some(watcher) = watcher {
+            watcher.abort();
+        }
+    }
+}
+
+async fn accept(
+    socket: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = permits
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = socket.accept().await?;
+    Ok((stream, permit))
+}
+
+async fn watch(certificate: Arc<Certificate>) {
+    loop {
+        tokio::time::sleep(CERTIFICATE_CHECK).await;
+        let certificate = certificate.clone();
+        let _ended = tokio::task::spawn_blocking(move || certificate.refresh()).await;
+    }
+}
+
+fn builder(limits: Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(limits.header_bytes)
+        .max_headers(limits.header_lines);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.header)
+        .keep_alive_timeout(limits.header);
+    builder
+}
+
+struct Server {
+    builder: Builder<TokioExecutor>,
+    acceptor: Option<TlsAcceptor>,
+    app: App,
+    limits: Limits,
+}
+
+impl Server {
+    async fn connection(&self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
+        let _not_on_every_system = stream.set_nodelay(true);
+        let metrics = self.app.metrics();
+        metrics.connections.inc();
+        let result = match &self.acceptor {
+            None => self.exchange(stream, watcher).await,
+            Some(acceptor) => {
+                match tokio::time::timeout(self.limits.header, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => self.exchange(stream, watcher).await,
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err("the TLS handshake took too long".to_owned()),
+                }
+            }
+        };
+        metrics.connections.dec();
+        if let Err(error) = result {
+            metrics.connection_errors.inc();
+            tracing::debug!(%error, "a client connection ended early");
+        }
+    }
+
+    async fn exchange<T>(
+        &self,
+        stream: T,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) -> Result<(), String>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = TokioIo::new(StallGuard::new(stream, self.limits.stall));
+        let app = self.app.clone();
+        let service = service_fn(move |request| {
+            let app = app.clone();
+            async move { Ok::<_, std::convert::Infallible>(app.respond(request).await) }
+        });
+        let connection = self.builder.serve_connection(stream, service);
+        watcher
+            .watch(connection.into_owned())
+            .await
+            .map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,364 @@
+//! What is counted. Every metric is declared in [`METRICS`], from which its documentation is made. Labels hold no names
+//! of modules, versions or users, so that the number of series is bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use fault::Label;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use upstream::{Observer, Outcome};
+
+/// What is said of a metric in the documentation and on `/metrics`.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricDoc {
+    /// The name as scraped.
+    pub name: &'static str,
+    /// `counter`, `gauge`, `histogram` or `info`.
+    pub kind: &'static str,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it counts, and in which unit.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident: $kind:literal $name:literal $labels:tt = $help:literal;)+) => {
+        $(const $constant: MetricDoc =
+            MetricDoc { name: $name, kind: $kind, labels: &$labels, help: $help };)+
+        /// Every metric, in the order of the documentation.
+        pub const METRICS: &[MetricDoc] = &[$($constant),+];
+    };
+}
+
+metrics! {
+    BUILD: "info" "modkeep_build_info" ["version"] = "The running version";
+    REQUESTS: "counter" "modkeep_requests_total" ["endpoint", "outcome"] = "Requests answered";
+    SENT: "counter" "modkeep_sent_bytes_total" [] = "Bytes of response bodies begun, HEAD excluded";
+    CONNECTIONS: "gauge" "modkeep_connections" [] = "Client connections open";
+    REJECTED: "counter" "modkeep_connection_errors_total" [] = "Client connections that ended with an error: malformed, too slow, cut";
+    EXCHANGES: "counter" "modkeep_upstream_requests_total" ["upstream", "outcome"] = "Exchanges with upstreams; the outcome of a failure is its label";
+    LATENCY: "histogram" "modkeep_upstream_seconds" ["upstream"] = "Seconds to the end of an upstream's answer; for zips to their first bytes";
+    IN_FLIGHT: "gauge" "modkeep_fetches_in_flight" [] = "Fetches under way";
+    FILES: "gauge" "modkeep_store_files" [] = "Immutable files stored";
+    BYTES: "gauge" "modkeep_store_bytes" [] = "Bytes of the immutable files stored";
+    QUARANTINED: "counter" "modkeep_store_quarantined_total" [] = "Stored files that were found damaged and set aside since the start";
+    RECORDS: "gauge" "modkeep_records_up" [] = "1 while the records answer, else 0";
+}
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub(crate) enum Endpoint {
+    List,
+    Latest,
+    Query,
+    Info,
+    Mod,
+    Zip,
+    Sumdb,
+    Operations,
+    Unknown,
+}
+
+impl Endpoint {
+    const ALL: [Self; 9] = [
+        Self::List,
+        Self::Latest,
+        Self::Query,
+        Self::Info,
+        Self::Mod,
+        Self::Zip,
+        Self::Sumdb,
+        Self::Operations,
+        Self::Unknown,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Latest => "latest",
+            Self::Query => "query",
+            Self::Info => "info",
+            Self::Mod => "mod",
+            Self::Zip => "zip",
+            Self::Sumdb => "sumdb",
+            Self::Operations => "operations",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub(crate) enum Served {
+    /// From the store or memory.
+    Hit,
+    /// Fetched from an upstream, or along with somebody else's fetch.
+    Miss,
+    /// From the store although it was due for a refresh.
+    Stale,
+    /// There is no such thing.
+    Absent,
+    /// The request was malformed, or of a method that is not served.
+    BadRequest,
+    /// Policy forbids it.
+    Denied,
+    /// An upstream or this server is in trouble.
+    Trouble,
+}
+
+impl Served {
+    const ALL: [Self; 7] = [
+        Self::Hit,
+        Self::Miss,
+        Self::Stale,
+        Self::Absent,
+        Self::BadRequest,
+        Self::Denied,
+        Self::Trouble,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Absent => "absent",
+            Self::BadRequest => "bad_request",
+            Self::Denied => "denied",
+            Self::Trouble => "trouble",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    endpoint: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExchangeLabels {
+    upstream: Arc<str>,
+    outcome: ExchangeOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabel {
+    upstream: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ExchangeOutcome(Outcome);
+
+impl EncodeLabelValue for ExchangeOutcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        use std::fmt::Write as _;
+        encoder.write_str(match self.0 {
+            Outcome::Answered => "answered",
+            Outcome::NotModified => "not-modified",
+            Outcome::Absent => "absent",
+            Outcome::Failed(label) => Label::as_str(label),
+        })
+    }
+}
+
+/// The counters of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// By endpoint and outcome: found without hashing on the way of every request.
+    requests: Vec<Counter>,
+    pub(crate) sent: Counter,
+    pub(crate) connections: Gauge,
+    pub(crate) connection_errors: Counter,
+    exchanges: Family<ExchangeLabels, Counter>,
+    latency: Family<UpstreamLabel, Histogram>,
+    pub(crate) in_flight: Gauge,
+    pub(crate) store_files: Gauge,
+    pub(crate) store_bytes: Gauge,
+    pub(crate) quarantined: Counter,
+    pub(crate) records_up: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let by_request = Family::<RequestLabels, Counter>::default();
+        let requests = Endpoint::ALL
+            .into_iter()
+            .flat_map(|endpoint| Served::ALL.map(|outcome| (endpoint.as_str(), outcome.as_str())))
+            .map(|(endpoint, outcome)| {
+                by_request.get_or_create_owned(&RequestLabels { endpoint, outcome })
+            })
+            .collect();
+        let metrics = Self {
+            requests,
+            sent: Counter::default(),
+            connections: Gauge::default(),
+            connection_errors: Counter::default(),
+            exchanges: Family::default(),
+            latency: Family::new_with_constructor(|| {
+                Histogram::new([
+                    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                ])
+            }),
+            in_flight: Gauge::default(),
+            store_files: Gauge::default(),
+            store_bytes: Gauge::default(),
+            quarantined: Counter::<u64, AtomicU64>::default(),
+            records_up: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            base_name(BUILD),
+            BUILD.help,
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(base_name(REQUESTS), REQUESTS.help, by_request);
+        registry.register(base_name(SENT), SENT.help, metrics.sent.clone());
+        registry.register(
+            base_name(CONNECTIONS),
+            CONNECTIONS.help,
+            metrics.connections.clone(),
+        );
+        registry.register(
+            base_name(REJECTED),
+            REJECTED.help,
+            metrics.connection_errors.clone(),
+        );
+        registry.register(
+            base_name(EXCHANGES),
+            EXCHANGES.help,
+            metrics.exchanges.clone(),
+        );
+        registry.register(base_name(LATENCY), LATENCY.help, metrics.latency.clone());
+        registry.register(
+            base_name(IN_FLIGHT),
+            IN_FLIGHT.help,
+            metrics.in_flight.clone(),
+        );
+        registry.register(base_name(FILES), FILES.help, metrics.store_files.clone());
+        registry.register(base_name(BYTES), BYTES.help, metrics.store_bytes.clone());
+        registry.register(
+            base_name(QUARANTINED),
+            QUARANTINED.help,
+            metrics.quarantined.clone(),
+        );
+        registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    pub(crate) fn count(&self, endpoint: Endpoint, outcome: Served) {
+        if let Some(counter) = self
+            .requests
+            .get(endpoint as usize * Served::ALL.len() + outcome as usize)
+        {
+            counter.inc();
+        }
+    }
+
+    /// The text that Prometheus scrapes (OpenMetrics).
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        let _a_string_takes_everything =
+            prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// The library adds the endings that OpenMetrics asks for.
+fn base_name(metric: MetricDoc) -> &'static str {
+    metric
+        .name
+        .trim_end_matches("_total")
+        .trim_end_matches("_info")
+}
+
+impl Observer for Metrics {
+    fn exchange(&self, source: &str, outcome: Outcome, elapsed: Duration) {
+        let upstream: Arc<str> = source.into();
+        let labels = ExchangeLabels {
+            upstream: upstream.clone(),
+            outcome: ExchangeOutcome(outcome),
+        };
+        self.exchanges.get_or_create(&labels).inc();
+        self.latency
+            .get_or_create(&UpstreamLabel { upstream })
+            .observe(elapsed.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_scraped_is_what_is_documented() {
+        let metrics = Metrics::new();
+        metrics.exchange(
+            "https://proxy.example.com",
+            Outcome::Answered,
+            Duration::from_millis(3),
+        );
+        let text = metrics.render();
+        for metric in METRICS {
+            let kind_line = format!("# TYPE {} {}", base_name(*metric), metric.kind);
+            assert!(
+                text.contains(&kind_line),
+                "{} is missing in\n{text}",
+                metric.name
+            );
+            for label in metric.labels {
+                assert!(
+                    text.contains(&format!("{label}=\"")),
+                    "{} has no label {label}",
+                    metric.name
+                );
+            }
+        }
+        let scraped = text
+            .lines()
+            .filter(|line| line.starts_with("# TYPE "))
+            .count();
+        assert_eq!(scraped, METRICS.len());
+    }
+
+    #[test]
+    fn requests_are_counted_where_they_belong() {
+        let metrics = Metrics::new();
+        metrics.count(Endpoint::Zip, Served::Stale);
+        metrics.count(Endpoint::Unknown, Served::Trouble);
+        let text = metrics.render();
+        assert!(
+            text.contains("modkeep_requests_total{endpoint=\"zip\",outcome=\"stale\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("modkeep_requests_total{endpoint=\"unknown\",outcome=\"trouble\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("modkeep_requests_total{endpoint=\"list\",outcome=\"hit\"} 0"),
+            "{text}"
+        );
+    }
+}

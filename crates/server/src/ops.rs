@@ -1,0 +1,222 @@
+//! What operators and index readers ask for: health, readiness, metrics, the index.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::RecordsHealth;
+
+use crate::service::Inner;
+
+/// The most lines of the index in one answer, as index.golang.org has it.
+const INDEX_LIMIT: u32 = 2000;
+/// How long a readiness check may take.
+const READINESS_LIMIT: Duration = Duration::from_secs(2);
+
+pub(crate) fn router(app: Weak<Inner>) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/index", get(index))
+        .fallback(unknown)
+        .with_state(Handle(app))
+}
+
+#[derive(Clone)]
+struct Handle(Weak<Inner>);
+
+impl Handle {
+    fn get(&self) -> Result<Arc<Inner>, Response> {
+        self.0
+            .upgrade()
+            .ok_or_else(|| plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down"))
+    }
+}
+
+fn plain(status: StatusCode, line: &str) -> Response {
+    (
+        status,
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        format!("{line}\n"),
+    )
+        .into_response()
+}
+
+async fn home() -> Response {
+    plain(
+        StatusCode::OK,
+        concat!(
+            "modkeep ",
+            env!("CARGO_PKG_VERSION"),
+            ", a GOPROXY server.\n\n",
+            "Use it with: go env -w GOPROXY=<this URL>\n\n",
+            "/<module>/@v/list, /<module>/@v/<version>.info|.mod|.zip, /<module>/@latest   modules\n",
+            "/sumdb/<name>/...        checksum database\n",
+            "/cached-only/<module>/.. the same, without fetching\n",
+            "/index?since=&limit=     new versions in the order seen\n",
+            "/healthz /readyz /metrics"
+        ),
+    )
+}
+
+async fn unknown(uri: Uri) -> Response {
+    plain(
+        StatusCode::NOT_FOUND,
+        &format!(
+            "not found: {} is no path of this server; modules are at /<module>/@v/list, /<module>/@v/<version>.info, .mod, .zip and /<module>/@latest",
+            uri.path()
+        ),
+    )
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    /// `ready`, `degraded` (serving, with losses), `draining` or `unready`.
+    status: &'static str,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Check {
+    fn new(name: impl Into<String>, problem: Option<String>) -> Self {
+        Self {
+            name: name.into(),
+            ok: problem.is_none(),
+            reason: problem,
+        }
+    }
+}
+
+/// 200 while requests can be answered, if only from the store; 503 when they should go elsewhere.
+async fn readyz(State(app): State<Handle>) -> Result<Response, Response> {
+    let app = app.get()?;
+    let store = app.depot.store().clone();
+    let write = tokio::task::spawn_blocking(move || {
+        store
+            .create_draft()
+            .map(drop)
+            .map_err(|error| error.to_string())
+    });
+    let store_problem = match tokio::time::timeout(READINESS_LIMIT, write).await {
+        Ok(Ok(written)) => written.err(),
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!(
+            "the disk did not answer within {READINESS_LIMIT:?}"
+        )),
+    };
+    let records_problem = match app.depot.records().health() {
+        RecordsHealth::Ready | RecordsHealth::Opening => None,
+        RecordsHealth::Failed(reason) => Some(format!(
+            "{reason}; stop, run `modkeep store rebuild`, and start again"
+        )),
+    };
+    let mut checks = vec![
+        Check::new("store", store_problem),
+        Check::new("records", records_problem),
+    ];
+    for upstream in app.depot.chain().status() {
+        let problem = upstream.failure.map(|failure| failure.to_string());
+        checks.push(Check::new(format!("upstream {}", upstream.source), problem));
+    }
+    let draining = app.is_draining.load(Ordering::Relaxed);
+    let status = match (draining, checks.iter().all(|check| check.ok)) {
+        (true, _) => "draining",
+        (false, true) => "ready",
+        (false, false) => "degraded",
+    };
+    let code = if draining {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        code,
+        [(header::CACHE_CONTROL, "no-store")],
+        axum::Json(Readiness { status, checks }),
+    )
+        .into_response())
+}
+
+async fn metrics(State(app): State<Handle>) -> Result<Response, Response> {
+    let app = app.get()?;
+    let metrics = &app.metrics;
+    let totals = app.depot.totals();
+    metrics.in_flight.set(signed(app.depot.in_flight() as u64));
+    metrics.store_files.set(signed(totals.files));
+    metrics.store_bytes.set(signed(totals.bytes));
+    metrics.records_up.set(i64::from(
+        app.depot.records().health() == RecordsHealth::Ready,
+    ));
+    let quarantined = app.depot.store().quarantined();
+    metrics
+        .quarantined
+        .inc_by(quarantined.saturating_sub(metrics.quarantined.get()));
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, media_type)], metrics.render()).into_response())
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[derive(Deserialize)]
+struct IndexQuery {
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+/// One JSON object a line, oldest first; `since` is inclusive (the protocol of index.golang.org).
+async fn index(
+    State(app): State<Handle>,
+    Query(query): Query<IndexQuery>,
+) -> Result<Response, Response> {
+    let app = app.get()?;
+    let bad = |line: &str| plain(StatusCode::BAD_REQUEST, &format!("bad request: {line}"));
+    let since = match query.since.as_deref().filter(|since| !since.is_empty()) {
+        None => Timestamp::UNIX_EPOCH,
+        Some(since) => since.parse().map_err(|_| {
+            bad("since= takes a time such as 2026-01-31T12:00:00Z (RFC 3339; write + as %2B)")
+        })?,
+    };
+    let limit = match query.limit.as_deref().filter(|limit| !limit.is_empty()) {
+        None => INDEX_LIMIT,
+        Some(limit) => limit
+            .parse::<u32>()
+            .map_err(|_| bad("limit= takes a number from 0 to 2000"))?
+            .min(INDEX_LIMIT),
+    };
+    // What was stored a moment ago is to be seen.
+    app.depot.records().flush().await;
+    let entries = app.depot.records().index(since, limit).await;
+    let entries =
+        entries.map_err(|error| plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()))?;
+    let mut text = String::new();
+    for entry in entries {
+        text.push_str(&serde_json::to_string(&entry).unwrap_or_default());
+        text.push('\n');
+    }
+    Ok((
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        text,
+    )
+        .into_response())
+}

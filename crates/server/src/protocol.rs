@@ -1,0 +1,216 @@
+//! The GOPROXY protocol and the checksum database relay.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use depot::{AnswerReply, Context, Depot, FetchMode, FileReply, Freshness, SmallFile};
+use http::HeaderValue;
+use jiff::Timestamp;
+use store::{AnswerKey, FileKey, FileKind};
+
+use crate::error::Refusal;
+use crate::hot::{HotAnswer, HotAnswers};
+use crate::metrics::{Endpoint, Served};
+use crate::respond::{
+    self, Answer, Asked, FOR_EVER, Presentation, content_type, etag_header, number_header,
+};
+use crate::target::Target;
+
+/// The longest body kept among the hot answers.
+const HOT_BODY: usize = 64 * 1024;
+
+/// The endpoint a target belongs to.
+pub(crate) fn endpoint_of(target: &Target) -> Endpoint {
+    match target {
+        Target::File(key) => match key.kind {
+            FileKind::Info => Endpoint::Info,
+            FileKind::Mod => Endpoint::Mod,
+            FileKind::Zip => Endpoint::Zip,
+        },
+        Target::Answer(AnswerKey::List(_)) => Endpoint::List,
+        Target::Answer(AnswerKey::Latest(_)) => Endpoint::Latest,
+        Target::Answer(AnswerKey::Query(..)) => Endpoint::Query,
+        Target::Answer(AnswerKey::Sumdb { .. }) | Target::Sumdb(_) => Endpoint::Sumdb,
+        Target::Other => Endpoint::Operations,
+    }
+}
+
+/// What is needed to answer, beside the request.
+pub(crate) struct Responder<'a> {
+    pub(crate) depot: &'a Depot,
+    pub(crate) hot: &'a HotAnswers,
+    /// The request's path as it came, if the answer may be kept under it.
+    pub(crate) hot_path: Option<&'a str>,
+    pub(crate) asked: Asked<'a>,
+    pub(crate) mode: FetchMode,
+    pub(crate) context: &'a Context,
+}
+
+impl Responder<'_> {
+    pub(crate) async fn file(&self, key: &FileKey) -> Result<Answer, Refusal> {
+        let endpoint = endpoint_of(&Target::File(key.clone()));
+        let media_type = content_type(endpoint, "");
+        let how = |etag: Option<HeaderValue>, served| Presentation {
+            etag,
+            cache_control: FOR_EVER,
+            served,
+        };
+        match self.depot.file(key, self.mode, self.context).await? {
+            FileReply::Small(SmallFile { body, etag }, from_store) => {
+                let etag = etag_header(&etag);
+                if let Some(etag) = etag.clone().filter(|_| from_store) {
+                    self.keep_hot(HotAnswer {
+                        endpoint,
+                        body: body.clone(),
+                        etag,
+                        content_type: media_type.clone(),
+                        fresh_until: None,
+                    });
+                }
+                let served = if from_store {
+                    Served::Hit
+                } else {
+                    Served::Miss
+                };
+                Ok(respond::bytes(
+                    self.asked,
+                    &body,
+                    media_type,
+                    how(etag, served),
+                ))
+            }
+            FileReply::Stored(stored) => Ok(respond::stored(
+                self.asked,
+                &stored,
+                media_type,
+                how(etag_header(stored.etag()), Served::Hit),
+            )),
+            FileReply::Growing(growing) => Ok(respond::growing(
+                self.asked,
+                growing,
+                media_type,
+                how(None, Served::Miss),
+            )),
+        }
+    }
+
+    pub(crate) async fn answer(&self, key: &AnswerKey) -> Result<Answer, Refusal> {
+        let endpoint = endpoint_of(&Target::Answer(key.clone()));
+        let media_type = content_type(endpoint, "");
+        let AnswerReply {
+            body,
+            freshness,
+            fetched,
+        } = self.depot.answer(key, self.mode, self.context).await?;
+        let etag = etag_of(&body);
+        match freshness {
+            Freshness::Fresh { for_seconds } => {
+                self.keep_hot(HotAnswer {
+                    endpoint,
+                    body: body.clone(),
+                    etag: etag.clone(),
+                    content_type: media_type.clone(),
+                    fresh_until: Instant::now().checked_add(Duration::from_secs(for_seconds)),
+                });
+                let how = Presentation {
+                    etag: Some(etag),
+                    cache_control: number_header("public, max-age=", for_seconds),
+                    served: if fetched { Served::Miss } else { Served::Hit },
+                };
+                Ok(respond::bytes(self.asked, &body, media_type, how))
+            }
+            Freshness::Stale { confirmed, because } => {
+                let how = Presentation {
+                    etag: Some(etag),
+                    cache_control: HeaderValue::from_static("public, max-age=0"),
+                    served: Served::Stale,
+                };
+                let mut answer = respond::bytes(self.asked, &body, media_type, how);
+                let age = Timestamp::now().duration_since(confirmed).as_secs();
+                let reason =
+                    because.map_or_else(|| "refreshing".to_owned(), |error| error.to_string());
+                respond::mark_stale(&mut answer, u64::try_from(age).unwrap_or_default(), &reason);
+                Ok(answer)
+            }
+        }
+    }
+
+    /// `path` is what follows `/sumdb/`.
+    pub(crate) async fn sumdb(&self, path: &str) -> Result<Answer, Refusal> {
+        let Some((route, rest)) = self.depot.sumdb_route(path) else {
+            return Err(Refusal::not_found(format!(
+                "{path}: this server relays no checksum database of that name; see its sumdb setting"
+            )));
+        };
+        let media_type = content_type(Endpoint::Sumdb, path);
+        let how = |seconds: u64, served| Presentation {
+            etag: None,
+            cache_control: number_header("public, max-age=", seconds),
+            served,
+        };
+        match rest.as_str() {
+            // Answered here, whatever upstreams say: clients that are told "no" go to the database themselves.
+            "supported" => {
+                return Ok(respond::bytes(
+                    self.asked,
+                    &Bytes::new(),
+                    media_type,
+                    how(60, Served::Hit),
+                ));
+            }
+            "latest" => {}
+            _ if rest.starts_with("lookup/") || rest.starts_with("tile/") => {}
+            _ => {
+                return Err(Refusal::not_found(format!(
+                    "{path}: below a checksum database there are supported, latest, lookup/ and tile/"
+                )));
+            }
+        }
+        let reply = self
+            .depot
+            .sumdb(&route, &rest, self.mode, self.context)
+            .await?;
+        let seconds = if reply.immutable { 86_400 } else { 60 };
+        let mut answer = respond::bytes(
+            self.asked,
+            &reply.body,
+            media_type,
+            how(seconds, Served::Hit),
+        );
+        if let Some(error) = reply.stale {
+            respond::mark_stale(&mut answer, 0, &error.to_string());
+        }
+        Ok(answer)
+    }
+
+    fn keep_hot(&self, answer: HotAnswer) {
+        if let Some(path) = self.hot_path.filter(|_| answer.body.len() <= HOT_BODY) {
+            self.hot.put(path, answer);
+        }
+    }
+}
+
+/// A hot answer as a response.
+pub(crate) fn respond_hot(asked: Asked<'_>, hot: &Arc<HotAnswer>) -> Answer {
+    let cache_control = match hot.fresh_until {
+        None => FOR_EVER,
+        Some(until) => number_header(
+            "public, max-age=",
+            until.saturating_duration_since(Instant::now()).as_secs(),
+        ),
+    };
+    let how = Presentation {
+        etag: Some(hot.etag.clone()),
+        cache_control,
+        served: Served::Hit,
+    };
+    respond::bytes(asked, &hot.body, hot.content_type.clone(), how)
+}
+
+/// The tag of a changeable answer: its bytes decide.
+fn etag_of(body: &[u8]) -> HeaderValue {
+    let digest = store::Digest::of(body).to_string();
+    HeaderValue::try_from(format!("\"{}\"", &digest[..32]))
+        .unwrap_or(HeaderValue::from_static("\"\""))
+}

@@ -1,0 +1,278 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use depot::{Context, Depot, FetchMode};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use tower::ServiceExt as _;
+
+use crate::body::Body;
+use crate::error::Refusal;
+use crate::hot::HotAnswers;
+use crate::id::{REQUEST_ID, RequestId, traceparent};
+use crate::metrics::{Endpoint, Metrics, Served};
+use crate::ops;
+use crate::protocol::{Responder, endpoint_of, respond_hot};
+use crate::respond::{self, Answer, Asked};
+use crate::target::{self, Parsed, Target};
+
+/// Everything that answers requests.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) depot: Depot,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) is_draining: AtomicBool,
+    hot: HotAnswers,
+    router: axum::Router,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("depot", &self.inner.depot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Answers from a depot. `hot_bytes`: how much memory small answers given a moment ago may take.
+    pub fn new(depot: Depot, metrics: Arc<Metrics>, hot_bytes: u64) -> Self {
+        let inner = Arc::new_cyclic(|inner| Inner {
+            depot,
+            metrics,
+            is_draining: AtomicBool::new(false),
+            hot: HotAnswers::new(hot_bytes),
+            router: ops::router(inner.clone()),
+        });
+        Self { inner }
+    }
+
+    /// To be called when the depot's chain or settings have changed.
+    pub fn forget_hot_answers(&self) {
+        self.inner.hot.clear();
+    }
+
+    /// Lets `/readyz` say that no more requests should be sent here.
+    pub fn start_draining(&self) {
+        self.inner.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Answers one request. Never fails: trouble is an answer, too.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        let began = Instant::now();
+        let id = RequestId::of(request.headers());
+        let (parts, body) = request.into_parts();
+        let asked = Asked {
+            method: &parts.method,
+            headers: &parts.headers,
+        };
+        let hot_path = parts.uri.path();
+        let is_plain = is_get_or_head(&parts.method) && !has_body(&parts);
+        let hot = if is_plain {
+            self.inner.hot.get(hot_path)
+        } else {
+            None
+        };
+        let (endpoint, answer) = match hot {
+            Some(hot) => (hot.endpoint, respond_hot(asked, &hot)),
+            None => self.answer(&parts, body, &id).await,
+        };
+        self.conclude(&parts, id, began, endpoint, answer)
+    }
+
+    async fn answer<B>(&self, parts: &Parts, body: B, id: &RequestId) -> (Endpoint, Answer)
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        let asked = Asked {
+            method: &parts.method,
+            headers: &parts.headers,
+        };
+        let absent_for = self.inner.depot.settings().absent_ttl.as_secs();
+        let refuse = |refusal| respond::refusal(asked, refusal, absent_for);
+        let parsed = match target::parse(parts.uri.path()) {
+            Ok(parsed) => parsed,
+            Err(bad) => return (Endpoint::Unknown, refuse(bad.into())),
+        };
+        let endpoint = endpoint_of(&parsed.target);
+        if !is_get_or_head(&parts.method) {
+            let mut refusal = Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!(
+                    "bad request: {} is not allowed here; use GET or HEAD",
+                    parts.method
+                ),
+            );
+            refusal.allow = Some("GET, HEAD");
+            return (endpoint, refuse(refusal));
+        }
+        if has_body(parts) {
+            return (
+                endpoint,
+                refuse(Refusal::bad_request(
+                    "a GET or HEAD request has no body here",
+                )),
+            );
+        }
+        if parsed.target == Target::Other {
+            return self.operations(parts, body).await;
+        }
+        let answer = self
+            .protocol(parts, &parsed, id)
+            .await
+            .unwrap_or_else(refuse);
+        (endpoint, answer)
+    }
+
+    async fn protocol(
+        &self,
+        parts: &Parts,
+        parsed: &Parsed,
+        id: &RequestId,
+    ) -> Result<Answer, Refusal> {
+        let forbids_fetch = parts
+            .headers
+            .get("disable-module-fetch")
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+        let mode = if parsed.cached_only || forbids_fetch {
+            FetchMode::CachedOnly
+        } else {
+            FetchMode::Allowed
+        };
+        let context = Context {
+            traceparent: Some(traceparent(&parts.headers)),
+            request_id: id.as_str().to_owned(),
+        };
+        let responder = Responder {
+            depot: &self.inner.depot,
+            hot: &self.inner.hot,
+            hot_path: (mode == FetchMode::Allowed).then(|| parts.uri.path()),
+            asked: Asked {
+                method: &parts.method,
+                headers: &parts.headers,
+            },
+            mode,
+            context: &context,
+        };
+        match &parsed.target {
+            Target::File(key) => responder.file(key).await,
+            Target::Answer(key) => responder.answer(key).await,
+            Target::Sumdb(path) => responder.sumdb(path).await,
+            Target::Other => Err(Refusal::not_found(parts.uri.path())),
+        }
+    }
+
+    async fn operations<B>(&self, parts: &Parts, body: B) -> (Endpoint, Answer)
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        let request = Request::from_parts(parts.clone(), axum::body::Body::new(body));
+        let Ok(response) = self.inner.router.clone().oneshot(request).await;
+        let (endpoint, served) = match response.status().as_u16() {
+            404 => (Endpoint::Unknown, Served::Absent),
+            400..500 => (Endpoint::Operations, Served::BadRequest),
+            500.. => (Endpoint::Operations, Served::Trouble),
+            _ => (Endpoint::Operations, Served::Hit),
+        };
+        (
+            endpoint,
+            Answer {
+                response: response.map(Body::Router),
+                served,
+                reason: None,
+            },
+        )
+    }
+
+    /// Counts and logs a request, and names it in its answer.
+    fn conclude(
+        &self,
+        parts: &Parts,
+        id: RequestId,
+        began: Instant,
+        endpoint: Endpoint,
+        answer: Answer,
+    ) -> Response<Body> {
+        let Answer {
+            mut response,
+            served,
+            reason,
+        } = answer;
+        self.inner.metrics.count(endpoint, served);
+        if parts.method != Method::HEAD {
+            self.inner
+                .metrics
+                .sent
+                .inc_by(response.body().size_hint().exact().unwrap_or_default());
+        }
+        log(
+            parts,
+            &id,
+            &response,
+            endpoint,
+            served,
+            began,
+            reason.as_deref(),
+        );
+        response.headers_mut().insert(REQUEST_ID, id.into_header());
+        response
+    }
+}
+
+/// What was expected is worth a debug line; what was fetched or refused an info line; trouble a warning.
+fn log(
+    parts: &Parts,
+    id: &RequestId,
+    response: &Response<Body>,
+    endpoint: Endpoint,
+    served: Served,
+    began: Instant,
+    reason: Option<&str>,
+) {
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = id.as_str(),
+                method = %parts.method,
+                path = parts.uri.path(),
+                status = response.status().as_u16(),
+                endpoint = endpoint.as_str(),
+                outcome = served.as_str(),
+                elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                reason,
+                "request"
+            )
+        };
+    }
+    match served {
+        Served::Hit => event!(debug),
+        Served::Miss | Served::Absent | Served::BadRequest | Served::Denied => event!(info),
+        Served::Stale | Served::Trouble => event!(warn),
+    }
+}
+
+fn is_get_or_head(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn has_body(parts: &Parts) -> bool {
+    parts.headers.contains_key(TRANSFER_ENCODING)
+        || parts
+            .headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0")
+}

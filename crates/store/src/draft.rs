@@ -1,0 +1,78 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempPath;
+
+use crate::{Digest, Hasher, StoreError};
+
+/// A file that is still being written. Readers may follow it while it grows; it has no name in the tree until it is
+/// published, and vanishes if it is dropped before.
+#[derive(Debug)]
+pub struct Draft {
+    file: Arc<File>,
+    path: TempPath,
+    hasher: Hasher,
+    len: u64,
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
+impl Draft {
+    pub(crate) fn create(directory: &Path) -> Result<Self, StoreError> {
+        let temporary = tempfile::Builder::new()
+            .prefix("draft-")
+            .tempfile_in(directory)
+            .map_err(StoreError::io("create a temporary file in", directory))?;
+        let (file, path) = temporary.into_parts();
+        Ok(Self {
+            file: Arc::new(file),
+            path,
+            hasher: Hasher::default(),
+            len: 0,
+        })
+    }
+
+    /// Appends bytes. On an error nothing more can be said of the file's content; drop the draft.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file
+            .write_all_at(bytes, self.len)
+            .map_err(StoreError::io("write", &self.path))?;
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was written so far.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A handle for readers that follow the file while it grows. Read with positions, up to what was appended.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// Whether what was written ends as a complete zip file does.
+    pub fn ends_like_a_zip(&self) -> io::Result<bool> {
+        let tail_len = self.len.min(66 * 1024);
+        let mut tail = vec![0; usize::try_from(tail_len).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut tail, self.len - tail_len)?;
+        Ok(crate::stored::ends_like_a_zip(&tail, self.len))
+    }
+
+    pub(crate) fn seal(self) -> (Arc<File>, TempPath, u64, Digest) {
+        (self.file, self.path, self.len, self.hasher.finish())
+    }
+}

@@ -1,0 +1,56 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with the store. All of it is trouble on this side: never the client's fault, never "absent".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An operation on a file or directory of the store failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb phrase.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Another process uses the store.
+    #[error("the store {} is in use by process {holder}; stop it first, or choose another --data directory", path.display())]
+    InUse {
+        /// The store's directory.
+        path: PathBuf,
+        /// Its process number as it wrote it down, or `?`.
+        holder: String,
+    },
+    /// The records database does not answer, or answers with an error.
+    #[error("the records are not available: {reason}")]
+    Records {
+        /// The database's words.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    pub(crate) fn records(error: &sqlx::Error) -> Self {
+        Self::Records {
+            reason: error.to_string(),
+        }
+    }
+
+    /// The operating system's error behind this one, if there is one.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            Self::InUse { .. } | Self::Records { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use gomod::{ModulePath, Version};
+
+/// The three files of a module version that never change once published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileKind {
+    /// `.info`: version and time as JSON.
+    Info,
+    /// `.mod`: the go.mod file.
+    Mod,
+    /// `.zip`: the module's files.
+    Zip,
+}
+
+impl FileKind {
+    /// Every kind, in the order in which `go` asks for them.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Mod, Self::Zip];
+
+    /// The file name's ending, without the dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Mod => "mod",
+            Self::Zip => "zip",
+        }
+    }
+
+    /// The kind that a file name's ending (without the dot) stands for.
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.extension() == extension)
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extension())
+    }
+}
+
+/// Names one immutable file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    /// The module.
+    pub module: ModulePath,
+    /// Its version.
+    pub version: Version,
+    /// Which of the version's files.
+    pub kind: FileKind,
+}
+
+impl FileKey {
+    /// The path below a GOPROXY base, `<module>/@v/<version>.<kind>` in escaped form (protocol: GOPROXY endpoints).
+    pub fn url_path(&self) -> String {
+        format!(
+            "{}/@v/{}.{}",
+            self.module.escaped(),
+            self.version.escaped(),
+            self.kind
+        )
+    }
+
+    pub(crate) fn tree_path(&self) -> PathBuf {
+        PathBuf::from(self.url_path())
+    }
+}
+
+impl fmt::Display for FileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{} {}", self.module, self.version, self.kind)
+    }
+}

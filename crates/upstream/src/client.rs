@@ -1,0 +1,182 @@
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use goenv::http_proxy::HttpProxyRules;
+use reqwest::redirect;
+use url::{Host, Url};
+
+use crate::guard::{GuardedResolver, is_link_local};
+
+/// How far a redirect may lead, as in Go's HTTP client.
+const MAX_REDIRECTS: usize = 10;
+
+/// How long an upstream may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// To accept a connection, TLS included.
+    pub connect: Duration,
+    /// From the request to the response's head.
+    pub first_byte: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+    /// For the whole of a small file (anything but a zip).
+    pub small: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+            small: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The HTTP client shared by all upstreams of a chain. Made at first use: reading the system's certificates takes
+/// longer than everything else at start.
+#[derive(Debug)]
+pub(crate) struct Client {
+    limits: Limits,
+    proxies: HttpProxyRules,
+    configured_hosts: HashSet<String>,
+    inner: OnceLock<Result<reqwest::Client, String>>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        limits: Limits,
+        proxies: HttpProxyRules,
+        configured_hosts: HashSet<String>,
+    ) -> Self {
+        Self {
+            limits,
+            proxies,
+            configured_hosts,
+            inner: OnceLock::new(),
+        }
+    }
+
+    /// The client, or why there can be none.
+    pub(crate) async fn get(&self) -> Result<&reqwest::Client, &str> {
+        if self.inner.get().is_none() {
+            // Reads files: the certificates of the system.
+            tokio::task::yield_now().await;
+        }
+        self.inner
+            .get_or_init(|| self.build().map_err(|error| error.to_string()))
+            .as_ref()
+            .map_err(String::as_str)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn build(&self) -> Result<reqwest::Client, reqwest::Error> {
+        let proxies = self.proxies.clone();
+        reqwest::Client::builder()
+            .user_agent(concat!("modkeep/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.limits.connect)
+            .read_timeout(self.limits.idle)
+            // Below the usual keep-alive limits of servers, so that theirs do not end a connection just as it is used.
+            .pool_idle_timeout(Duration::from_secs(30))
+            .tcp_keepalive(Duration::from_secs(30))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .http2_initial_stream_window_size(1 << 20)
+            .http2_initial_connection_window_size(4 << 20)
+            .referer(false)
+            .redirect(redirect::Policy::custom(judge_redirect))
+            .dns_resolver(GuardedResolver::new(self.configured_hosts.clone()))
+            .no_proxy()
+            .proxy(reqwest::Proxy::custom(move |url| {
+                // Malformed proxy settings are refused when the chain is made.
+                proxies
+                    .for_url(url)
+                    .ok()
+                    .flatten()
+                    .map(|proxy| proxy.as_url().clone())
+            }))
+            .build()
+    }
+}
+
+/// Go's rules for redirects (at most ten, never from https to http), and no way into networks that only this machine
+/// can see.
+fn judge_redirect(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let refusal = redirect_refusal(attempt.previous(), attempt.url());
+    match refusal {
+        Some(reason) => attempt.error(reason),
+        None => attempt.follow(),
+    }
+}
+
+fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
+    if previous.len() > MAX_REDIRECTS {
+        return Some(format!("stopped after {MAX_REDIRECTS} redirects"));
+    }
+    match next.scheme() {
+        "https" => {}
+        "http" if previous.iter().all(|url| url.scheme() == "http") => {}
+        "http" => {
+            return Some(
+                "redirected from a secure URL to an insecure one, which is refused".to_owned(),
+            );
+        }
+        other => return Some(format!("redirected to a {other}: URL, which is refused")),
+    }
+    let address = match next.host() {
+        Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
+        Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
+        Some(Host::Domain(_)) | None => return None,
+    };
+    is_link_local(address)
+        .then(|| format!("redirected to the link-local address {address}, which is refused"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_goes_where_go_would_go_and_not_into_this_machine() {
+        let table = [
+            ("http://a.example/", "http://b.example/x", true),
+            ("https://a.example/", "https://b.example/x", true),
+            ("http://a.example/", "https://b.example/x", true),
+            ("http://a.example/", "http://127.0.0.1:3000/x", true),
+            ("https://a.example/", "http://a.example/x", false),
+            ("https://a.example/", "file:///etc/passwd", false),
+            ("https://a.example/", "ftp://a.example/x", false),
+            (
+                "http://a.example/",
+                "http://169.254.169.254/latest/meta-data",
+                false,
+            ),
+            ("http://a.example/", "http://[fe80::1]/x", false),
+            (
+                "http://a.example/",
+                "http://[::ffff:169.254.169.254]/x",
+                false,
+            ),
+            ("http://a.example/", "http://[64:ff9b::a9fe:a9fe]/x", false),
+            ("http://a.example/", "http://0.0.0.0/x", false),
+        ];
+        for (from, to, allowed) in table {
+            let refusal = redirect_refusal(&[from.parse().unwrap()], &to.parse().unwrap());
+            assert_eq!(refusal.is_none(), allowed, "{from} -> {to}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn the_eleventh_redirect_is_refused() {
+        let url: Url = "http://a.example/".parse().unwrap();
+        assert_eq!(redirect_refusal(&vec![url.clone(); 10], &url), None);
+        assert!(redirect_refusal(&vec![url.clone(); 11], &url).is_some());
+    }
+}

@@ -1,0 +1,427 @@
+//! One GOPROXY server, asked over HTTP.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fault::Label;
+use futures_util::{Stream, StreamExt as _};
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use reqwest::Response;
+use url::Url;
+
+use crate::check::{Refusal, check_body, check_headers, check_zip_start};
+use crate::classify::{Phase, classify};
+use crate::client::Client;
+use crate::{Absence, BodyStream, Expect, Failure, Reply, Request, Small, Validators, ZipReply};
+
+/// How much of an error's body is passed on: lines and bytes, as in the `go` command.
+const REASON_LINES: usize = 8;
+const REASON_BYTES: usize = 1024;
+
+/// What cannot stand for itself in a URL's path. A revision may contain `#` and `%`.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Why a server gave no answer that can be used.
+#[derive(Clone, Debug)]
+pub(crate) enum NoAnswer {
+    Absent(Absence),
+    Failed(Failure),
+}
+
+impl From<Failure> for NoAnswer {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct HttpUpstream {
+    source: String,
+    credentials: Option<HeaderValue>,
+}
+
+impl HttpUpstream {
+    /// `credentials`: the `Authorization` header to send. What the URL itself carries is not used.
+    pub(crate) fn new(base: &Url, credentials: Option<HeaderValue>) -> Self {
+        let mut base = base.clone();
+        let _has_none = base.set_username("").and_then(|()| base.set_password(None));
+        Self {
+            source: base.as_str().trim_end_matches('/').to_owned(),
+            credentials,
+        }
+    }
+
+    /// The base URL, without credentials and without a trailing slash.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Asks for a small file and checks its body.
+    pub(crate) async fn fetch_small(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Small, NoAnswer> {
+        let limit = client.limits().small;
+        match tokio::time::timeout(limit, self.fetch_small_unbounded(client, request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self
+                .slow(
+                    request,
+                    &format!("the answer was not complete after {limit:?}"),
+                )
+                .into()),
+        }
+    }
+
+    async fn fetch_small_unbounded(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Small, NoAnswer> {
+        let response = self.send(client, request).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && request.revalidate.is_some() {
+            return Ok(Small::NotModified(self.source.clone()));
+        }
+        let response = self.accept(response, request).await?;
+        let validators = Validators {
+            etag: text_header(response.headers(), &header::ETAG),
+            last_modified: text_header(response.headers(), &header::LAST_MODIFIED),
+        };
+        let body = self.read_body(response, request).await?;
+        check_body(&request.expect, &body).map_err(|refusal| self.refused(request, refusal))?;
+        Ok(Small::Body(Reply {
+            source: self.source.clone(),
+            validators,
+            body,
+        }))
+    }
+
+    /// Asks for a zip; returns as soon as its first bytes are there.
+    pub(crate) async fn fetch_zip(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<ZipReply, NoAnswer> {
+        let response = self.send(client, request).await?;
+        let response = self.accept(response, request).await?;
+        let len = response.content_length();
+        if len.is_some_and(|len| len > request.expect.limit()) {
+            return Err(self.too_large(request).into());
+        }
+        let etag = text_header(response.headers(), &header::ETAG);
+        let mut rest = self.stream(response, request);
+        let mut first = BytesMut::new();
+        while first.len() < 4 {
+            match rest.next().await {
+                Some(piece) => first.extend_from_slice(&piece?),
+                None => break,
+            }
+        }
+        check_zip_start(&first).map_err(|refusal| self.refused(request, refusal))?;
+        let body: BodyStream =
+            Box::pin(futures_util::stream::iter([Ok(first.freeze())]).chain(rest));
+        Ok(ZipReply {
+            source: self.source.clone(),
+            etag,
+            len,
+            body,
+        })
+    }
+
+    async fn send(&self, client: &Client, request: &Request) -> Result<Response, Failure> {
+        let limits = *client.limits();
+        let client = client.get().await.map_err(|reason| Failure {
+            source: self.source.clone(),
+            label: Label::TlsMissingCaBundle,
+            detail: format!("no HTTP client can be made: {reason}"),
+            retry_after: None,
+        })?;
+        let url = self.url(request);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let sent = client.get(&url).headers(self.headers(request)).send();
+            match tokio::time::timeout(limits.first_byte, sent).await {
+                Err(_) => {
+                    return Err(self.slow(
+                        request,
+                        &format!("no answer within {:?}", limits.first_byte),
+                    ));
+                }
+                Ok(Ok(response)) => return Ok(response),
+                // A kept connection may have been closed by the server just before it was used again.
+                Ok(Err(error)) if attempts == 1 && is_stale_connection(&error) => {}
+                Ok(Err(error)) => return Err(self.failed(request, &error, Phase::Head)),
+            }
+        }
+    }
+
+    fn url(&self, request: &Request) -> String {
+        format!(
+            "{}/{}",
+            self.source,
+            utf8_percent_encode(&request.path, PATH)
+        )
+    }
+
+    fn headers(&self, request: &Request) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        // A body that is decoded on the way no longer agrees with its announced length.
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
+        if let Some(credentials) = &self.credentials {
+            headers.insert(header::AUTHORIZATION, credentials.clone());
+        }
+        let mut insert = |name: header::HeaderName, value: Option<&String>| {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name, value);
+            }
+        };
+        insert(
+            header::HeaderName::from_static("traceparent"),
+            request.traceparent.as_ref(),
+        );
+        if let Some((_, validators)) = request
+            .revalidate
+            .as_ref()
+            .filter(|(source, _)| *source == self.source)
+        {
+            insert(header::IF_NONE_MATCH, validators.etag.as_ref());
+            insert(header::IF_MODIFIED_SINCE, validators.last_modified.as_ref());
+        }
+        headers
+    }
+
+    /// Lets pass only a 200 whose headers fit what was asked for.
+    async fn accept(&self, response: Response, request: &Request) -> Result<Response, NoAnswer> {
+        let status = response.status();
+        if status == StatusCode::OK {
+            let value = |name: &header::HeaderName| {
+                response
+                    .headers()
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+            };
+            check_headers(
+                value(&header::CONTENT_TYPE),
+                value(&header::CONTENT_ENCODING),
+            )
+            .map_err(|refusal| self.refused(request, refusal))?;
+            return Ok(response);
+        }
+        let retry_after = text_header(response.headers(), &header::RETRY_AFTER)
+            .and_then(|value| value.trim().parse().ok())
+            .map(Duration::from_secs);
+        let reason = read_reason(response).await;
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+            let reason = match reason.as_deref() {
+                Some(reason) => reason
+                    .strip_prefix("not found: ")
+                    .unwrap_or(reason)
+                    .to_owned(),
+                None => format!("{} says {status}", self.source),
+            };
+            return Err(NoAnswer::Absent(Absence {
+                source: self.source.clone(),
+                gone: status == StatusCode::GONE,
+                reason,
+            }));
+        }
+        let reason = reason
+            .map(|reason| format!(" (server response: {reason})"))
+            .unwrap_or_default();
+        Err(NoAnswer::Failed(Failure {
+            source: self.source.clone(),
+            label: status_label(status),
+            detail: format!("reading {}/{}: {status}{reason}", self.source, request.path),
+            retry_after,
+        }))
+    }
+
+    async fn read_body(&self, response: Response, request: &Request) -> Result<Bytes, Failure> {
+        let mut stream = self.stream(response, request);
+        let mut body = BytesMut::new();
+        while let Some(piece) = stream.next().await {
+            body.extend_from_slice(&piece?);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The body, ended by an error when it is longer than anything that can be meant.
+    fn stream(
+        &self,
+        response: Response,
+        request: &Request,
+    ) -> impl Stream<Item = Result<Bytes, Failure>> + Send + Unpin + 'static {
+        let too_large = self.too_large(request);
+        let (source, url) = (
+            self.source.clone(),
+            format!("{}/{}", self.source, request.path),
+        );
+        let mut left = request.expect.limit();
+        response.bytes_stream().map(move |piece| match piece {
+            Ok(piece) => {
+                left = left
+                    .checked_sub(piece.len() as u64)
+                    .ok_or_else(|| too_large.clone())?;
+                Ok(piece)
+            }
+            Err(error) => {
+                let classified = classify(&error, &url, Phase::Body);
+                Err(Failure {
+                    source: source.clone(),
+                    label: classified.label,
+                    detail: classified.words,
+                    retry_after: None,
+                })
+            }
+        })
+    }
+
+    fn failed(&self, request: &Request, error: &reqwest::Error, phase: Phase) -> Failure {
+        let classified = classify(error, &format!("{}/{}", self.source, request.path), phase);
+        self.failure(classified.label, classified.words)
+    }
+
+    fn refused(&self, request: &Request, refusal: Refusal) -> Failure {
+        self.failure(
+            refusal.label,
+            format!(
+                "reading {}/{}: {}",
+                self.source, request.path, refusal.reason
+            ),
+        )
+    }
+
+    fn slow(&self, request: &Request, words: &str) -> Failure {
+        self.failure(
+            Label::GoproxySlow,
+            format!("Get \"{}/{}\": {words}", self.source, request.path),
+        )
+    }
+
+    fn too_large(&self, request: &Request) -> Failure {
+        let label = if request.expect == Expect::Zip {
+            Label::ModZipTooLarge
+        } else {
+            Label::GoproxyCorrupt
+        };
+        let limit = request.expect.limit() >> 20;
+        self.failure(
+            label,
+            format!(
+                "reading {}/{}: the body is longer than the limit of {limit} MiB",
+                self.source, request.path
+            ),
+        )
+    }
+
+    fn failure(&self, label: Label, detail: String) -> Failure {
+        Failure {
+            source: self.source.clone(),
+            label,
+            detail,
+            retry_after: None,
+        }
+    }
+}
+
+fn is_stale_connection(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error
+            .to_string()
+            .contains("connection closed before message completed")
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn status_label(status: StatusCode) -> Label {
+    match status.as_u16() {
+        401 => Label::Goproxy401,
+        403 => Label::Goproxy403,
+        407 => Label::Httpproxy407,
+        429 => Label::Goproxy429,
+        400..500 => Label::Goproxy4xx,
+        500.. => Label::Goproxy5xx,
+        _ => Label::GoproxyCorrupt,
+    }
+}
+
+/// The text of an error answer, cut to what the `go` command would show of it.
+async fn read_reason(response: Response) -> Option<String> {
+    let is_text = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with("text/plain"));
+    if !is_text {
+        return None;
+    }
+    let mut text = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(Ok(piece)) = stream.next().await {
+        text.extend_from_slice(&piece);
+        if text.len() >= REASON_BYTES {
+            text.truncate(REASON_BYTES);
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            line.chars()
+                .filter(|c| !c.is_control())
+                .collect::<String>()
+                .trim()
+                .to_owned()
+        })
+        .filter(|line| !line.is_empty())
+        .take(REASON_LINES)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn text_header(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_status_of_trouble_has_a_label_that_means_absence() {
+        for code in (100..=599).filter(|code| !matches!(code, 404 | 410)) {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert!(!status_label(status).means_absent(), "{status}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use gomod::Version;
+
+use crate::Failure;
+
+/// What an answer must look like to be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// A version list: one a line.
+    List,
+    /// JSON with a version; of exactly this version if one is given.
+    Info(Option<Version>),
+    /// A go.mod file. Its content is not judged.
+    Mod,
+    /// A module zip.
+    Zip,
+    /// Anything that is no web page: checksum database answers, which their reader verifies.
+    Opaque,
+}
+
+impl Expect {
+    /// The longest body accepted, in bytes (protocol: client reading limits).
+    pub(crate) fn limit(&self) -> u64 {
+        match self {
+            Self::List => 16 << 20,
+            Self::Info(_) | Self::Opaque => 4 << 20,
+            Self::Mod => 16 << 20,
+            Self::Zip => 500 << 20,
+        }
+    }
+}
+
+/// What an earlier answer carried, to ask whether it still holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// Its modification date.
+    pub last_modified: Option<String>,
+}
+
+/// One question to a chain.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The path below the base URL, escaped, without a leading slash.
+    pub path: String,
+    /// What the answer must look like.
+    pub expect: Expect,
+    /// Set to be told when nothing has changed. They are given to the upstream named here only.
+    pub revalidate: Option<(String, Validators)>,
+    /// The `traceparent` header to pass on (W3C trace context).
+    pub traceparent: Option<String>,
+}
+
+/// A whole, checked answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The upstream it came from, without credentials.
+    pub source: String,
+    /// To ask later whether it still holds.
+    pub validators: Validators,
+    /// The bytes as they came.
+    pub body: Bytes,
+}
+
+/// The answer to a request for a small file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Small {
+    /// A body.
+    Body(Reply),
+    /// What the caller has still holds, says this upstream.
+    NotModified(String),
+}
+
+/// The bytes of a body as they come in. Ends with an error if the upstream stops before the end.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
+
+/// The answer to a request for a zip. The stream begins with a zip's signature; nothing else is checked yet.
+pub struct ZipReply {
+    /// The upstream it comes from, without credentials.
+    pub source: String,
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// The announced length in bytes. The stream yields exactly as many, or ends with an error.
+    pub len: Option<u64>,
+    /// The body.
+    pub body: BodyStream,
+}
+
+impl std::fmt::Debug for ZipReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ZipReply")
+            .field("source", &self.source)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
