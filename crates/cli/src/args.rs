@@ -93,7 +93,11 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The settings that have a flag. Their help texts are those of the table of settings.
+/// The settings that have a flag.
+#[expect(
+    clippy::doc_markdown,
+    reason = "people read these on a terminal, where backticks are noise"
+)]
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Settings {
     /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8090]

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use goenv::Environment;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os(), Environment::from_process())
+    cli::run(std::env::args_os(), &Environment::from_process())
 }

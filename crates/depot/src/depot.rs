@@ -117,7 +117,7 @@ impl Depot {
                     "records brought up to date"
                 ),
                 Err(error) => {
-                    tracing::error!(%error, "the records could not be brought up to date")
+                    tracing::error!(%error, "the records could not be brought up to date");
                 }
             }
         }

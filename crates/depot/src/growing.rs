@@ -47,7 +47,7 @@ impl GrowingFile {
     }
 
     /// The length in bytes, if it is known before the end.
-    pub fn len(&self) -> Option<u64> {
+    pub fn known_len(&self) -> Option<u64> {
         match *self.progress.borrow() {
             Progress::Complete(len) => Some(len),
             Progress::Growing(_) | Progress::Failed(_) => self.announced,

@@ -32,7 +32,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            ttl: Duration::from_secs(60),
+            ttl: Duration::from_mins(1),
             absent_ttl: Duration::from_secs(30),
             stale_wait: Duration::from_millis(500),
             private: Patterns::default(),

@@ -14,6 +14,8 @@ use http_body::{Frame, SizeHint};
 use rustix::io::ReadWriteFlags;
 use tokio::task::JoinHandle;
 
+use crate::kernel_send::{self, Queue};
+
 /// Bytes read and sent at a time. Larger pieces gain nothing, and each download under way holds two of them at most.
 const PIECE: usize = 128 * 1024;
 
@@ -59,6 +61,17 @@ impl Body {
             end,
             state: Readiness::Ready(file, start),
         }))
+    }
+}
+
+impl Body {
+    /// Lets the kernel send what lies in a file, on a connection that can.
+    pub(crate) fn send_by_kernel(&mut self, queue: &Arc<Queue>) {
+        match self {
+            Self::File(file) => file.reader.queue = Some(queue.clone()),
+            Self::Growing(file) => file.reader.queue = Some(queue.clone()),
+            Self::Empty | Self::Full(_) | Self::Router(_) => {}
+        }
     }
 }
 
@@ -209,7 +222,7 @@ impl GrowingBody {
                     let (file, progress) = ready!(waiting.as_mut().poll(cx));
                     match progress {
                         Progress::Growing(readable) => {
-                            self.state = Readiness::Ready(file, readable)
+                            self.state = Readiness::Ready(file, readable);
                         }
                         Progress::Complete(len) => self.state = Readiness::Complete(len),
                         Progress::Failed(error) => {
@@ -250,13 +263,14 @@ impl GrowingBody {
     }
 }
 
-/// Reads pieces of a file: at once where the system has them in memory, else on a thread that may wait for the disk.
+/// Gets the pieces of a file: by reading them, or as stand-ins for what the kernel sends.
 #[derive(Debug)]
 struct Reader {
     file: Arc<File>,
     waiting: Option<JoinHandle<io::Result<Bytes>>>,
     /// The piece given out last. When the connection is done with it, its memory is used again.
     last: Bytes,
+    queue: Option<Arc<Queue>>,
 }
 
 impl Reader {
@@ -265,35 +279,50 @@ impl Reader {
             file,
             waiting: None,
             last: Bytes::new(),
+            queue: None,
         }
     }
 
     /// The next bytes of `[start, end)`, at least one. Calls must go on with the same range until it is ready.
     fn poll_read(&mut self, cx: &mut Context<'_>, start: u64, end: u64) -> Poll<io::Result<Bytes>> {
-        if self.waiting.is_none() {
-            let len = usize::try_from(end - start).unwrap_or(PIECE).min(PIECE);
-            let mut buffer = std::mem::take(&mut self.last)
-                .try_into_mut()
-                .unwrap_or_default();
-            buffer.resize(len, 0);
-            match read_from_memory(&self.file, &mut buffer, start) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Ok(read) => return Poll::Ready(Ok(self.hand_out(buffer, read))),
-                Err(()) => {
-                    let file = self.file.clone();
-                    self.waiting = Some(tokio::task::spawn_blocking(move || {
-                        read_from_disk(&file, buffer, start)
-                    }));
-                }
+        if let Some(waiting) = &mut self.waiting {
+            let read = ready!(Pin::new(waiting).poll(cx))
+                .unwrap_or_else(|error| Err(io::Error::other(error)));
+            self.waiting = None;
+            // Now the bytes are in memory, whoever sends them.
+            return Poll::Ready(read.map(|piece| match &self.queue {
+                Some(queue) => queue.push(&self.file, start, piece.len()),
+                None => piece,
+            }));
+        }
+        let longest = if self.queue.is_some() {
+            kernel_send::LONGEST
+        } else {
+            PIECE
+        };
+        let len = usize::try_from(end - start).unwrap_or(longest).min(longest);
+        if let Some(queue) = self
+            .queue
+            .as_ref()
+            .filter(|_| is_in_memory(&self.file, start, len))
+        {
+            return Poll::Ready(Ok(queue.push(&self.file, start, len)));
+        }
+        let mut buffer = std::mem::take(&mut self.last)
+            .try_into_mut()
+            .unwrap_or_default();
+        buffer.resize(len.min(PIECE), 0);
+        match read_from_memory(&self.file, &mut buffer, start) {
+            Ok(0) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Ok(read) if self.queue.is_none() => Poll::Ready(Ok(self.hand_out(buffer, read))),
+            _ => {
+                let file = self.file.clone();
+                self.waiting = Some(tokio::task::spawn_blocking(move || {
+                    read_from_disk(&file, buffer, start)
+                }));
+                self.poll_read(cx, start, end)
             }
         }
-        let Some(waiting) = &mut self.waiting else {
-            return Poll::Ready(Err(io::ErrorKind::Other.into()));
-        };
-        let read =
-            ready!(Pin::new(waiting).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
-        self.waiting = None;
-        Poll::Ready(read)
     }
 
     fn hand_out(&mut self, mut buffer: BytesMut, read: usize) -> Bytes {
@@ -302,6 +331,13 @@ impl Reader {
         self.last = piece.clone();
         piece
     }
+}
+
+/// Whether the kernel can most likely send a part of a file without waiting for the disk: it has its first and last byte
+/// in memory.
+fn is_in_memory(file: &File, start: u64, len: usize) -> bool {
+    let has = |at| read_from_memory(file, &mut [0], at) == Ok(1);
+    has(start) && has(start + len.saturating_sub(1) as u64)
 }
 
 /// Reads what the system has in memory. `Err`: nothing at this position, or the system cannot tell.

@@ -111,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_let_go() {
         let (client, server) = tokio::io::duplex(10);
-        let mut guarded = StallGuard::new(server, Duration::from_secs(60));
+        let mut guarded = StallGuard::new(server, Duration::from_mins(1));
         let began = Instant::now();
         let error = guarded.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -122,7 +122,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_client_that_takes_something_is_served_to_the_end() {
         let (mut client, server) = tokio::io::duplex(10);
-        let mut guarded = StallGuard::new(server, Duration::from_secs(60));
+        let mut guarded = StallGuard::new(server, Duration::from_mins(1));
         let writer = tokio::spawn(async move { guarded.write_all(&[7; 100]).await });
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_secs(50)).await;

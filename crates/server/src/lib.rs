@@ -14,6 +14,7 @@ mod error;
 mod hot;
 mod id;
 mod io;
+mod kernel_send;
 mod listener;
 mod metrics;
 mod ops;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::io::StallGuard;
+use crate::kernel_send::{KernelSender, Queue};
 use crate::service::App;
 use crate::tls::{Certificate, TlsError, TlsFiles};
 
@@ -45,7 +46,7 @@ impl Default for Limits {
         Self {
             connections: 8192,
             header: Duration::from_secs(30),
-            stall: Duration::from_secs(60),
+            stall: Duration::from_mins(1),
             header_bytes: 64 * 1024,
             header_lines: 100,
             drain: Duration::from_secs(30),
@@ -224,10 +225,14 @@ impl Server {
         let metrics = self.app.metrics();
         metrics.connections.inc();
         let result = match &self.acceptor {
-            None => self.exchange(stream, watcher).await,
+            None => {
+                let sender = KernelSender::new(stream);
+                let queue = sender.queue();
+                self.exchange(sender, Some(queue), watcher).await
+            }
             Some(acceptor) => {
                 match tokio::time::timeout(self.limits.header, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => self.exchange(stream, watcher).await,
+                    Ok(Ok(stream)) => self.exchange(stream, None, watcher).await,
                     Ok(Err(error)) => Err(error.to_string()),
                     Err(_) => Err("the TLS handshake took too long".to_owned()),
                 }
@@ -240,9 +245,11 @@ impl Server {
         }
     }
 
+    /// `queue`: what the connection can have sent by the kernel.
     async fn exchange<T>(
         &self,
         stream: T,
+        queue: Option<Arc<Queue>>,
         watcher: hyper_util::server::graceful::Watcher,
     ) -> Result<(), String>
     where
@@ -250,9 +257,20 @@ impl Server {
     {
         let stream = TokioIo::new(StallGuard::new(stream, self.limits.stall));
         let app = self.app.clone();
-        let service = service_fn(move |request| {
-            let app = app.clone();
-            async move { Ok::<_, std::convert::Infallible>(app.respond(request).await) }
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let (app, queue) = (
+                app.clone(),
+                queue
+                    .clone()
+                    .filter(|_| request.version() <= http::Version::HTTP_11),
+            );
+            async move {
+                let mut response = app.respond(request).await;
+                if let Some(queue) = queue {
+                    response.body_mut().send_by_kernel(&queue);
+                }
+                Ok::<_, std::convert::Infallible>(response)
+            }
         });
         let connection = self.builder.serve_connection(stream, service);
         watcher

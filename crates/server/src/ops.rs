@@ -35,10 +35,10 @@ pub(crate) fn router(app: Weak<Inner>) -> Router {
 struct Handle(Weak<Inner>);
 
 impl Handle {
-    fn get(&self) -> Result<Arc<Inner>, Response> {
+    fn get(&self) -> Result<Arc<Inner>, Failed> {
         self.0
             .upgrade()
-            .ok_or_else(|| plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down"))
+            .ok_or_else(|| Failed::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down"))
     }
 }
 
@@ -49,6 +49,27 @@ fn plain(status: StatusCode, line: &str) -> Response {
         format!("{line}\n"),
     )
         .into_response()
+}
+
+/// A request that could not be answered, and the line that says why.
+struct Failed {
+    status: StatusCode,
+    line: String,
+}
+
+impl Failed {
+    fn new(status: StatusCode, line: impl Into<String>) -> Self {
+        Self {
+            status,
+            line: line.into(),
+        }
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        plain(self.status, &self.line)
+    }
 }
 
 async fn home() -> Response {
@@ -104,7 +125,7 @@ impl Check {
 }
 
 /// 200 while requests can be answered, if only from the store; 503 when they should go elsewhere.
-async fn readyz(State(app): State<Handle>) -> Result<Response, Response> {
+async fn readyz(State(app): State<Handle>) -> Result<Response, Failed> {
     let app = app.get()?;
     let store = app.depot.store().clone();
     let write = tokio::task::spawn_blocking(move || {
@@ -153,7 +174,7 @@ async fn readyz(State(app): State<Handle>) -> Result<Response, Response> {
         .into_response())
 }
 
-async fn metrics(State(app): State<Handle>) -> Result<Response, Response> {
+async fn metrics(State(app): State<Handle>) -> Result<Response, Failed> {
     let app = app.get()?;
     let metrics = &app.metrics;
     let totals = app.depot.totals();
@@ -185,9 +206,9 @@ struct IndexQuery {
 async fn index(
     State(app): State<Handle>,
     Query(query): Query<IndexQuery>,
-) -> Result<Response, Response> {
+) -> Result<Response, Failed> {
     let app = app.get()?;
-    let bad = |line: &str| plain(StatusCode::BAD_REQUEST, &format!("bad request: {line}"));
+    let bad = |line: &str| Failed::new(StatusCode::BAD_REQUEST, format!("bad request: {line}"));
     let since = match query.since.as_deref().filter(|since| !since.is_empty()) {
         None => Timestamp::UNIX_EPOCH,
         Some(since) => since.parse().map_err(|_| {
@@ -205,7 +226,7 @@ async fn index(
     app.depot.records().flush().await;
     let entries = app.depot.records().index(since, limit).await;
     let entries =
-        entries.map_err(|error| plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()))?;
+        entries.map_err(|error| Failed::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let mut text = String::new();
     for entry in entries {
         text.push_str(&serde_json::to_string(&entry).unwrap_or_default());

@@ -29,9 +29,9 @@ pub(crate) fn parse(header: Option<&str>, len: u64) -> Ranges {
         count += 1;
         match parse_one(spec, len) {
             // A header that is not understood is as if it were not there.
-            None => return Ranges::Whole,
-            Some(None) => {}
-            Some(Some(part)) => parts.push(part),
+            Spec::Malformed => return Ranges::Whole,
+            Spec::BeyondEnd => {}
+            Spec::Part(start, end) => parts.push((start, end)),
         }
     }
     if count == 0 || count > MOST_RANGES || overlap_much(&parts, len) {
@@ -44,25 +44,34 @@ pub(crate) fn parse(header: Option<&str>, len: u64) -> Ranges {
     }
 }
 
-/// `None`: malformed. `Some(None)`: well-formed, and beyond the end.
-fn parse_one(spec: &str, len: u64) -> Option<Option<(u64, u64)>> {
-    let (first, last) = spec.split_once('-')?;
-    match (first, last) {
-        ("", suffix) => {
-            let suffix = number(suffix)?;
-            Some((suffix > 0 && len > 0).then(|| (len.saturating_sub(suffix), len)))
+/// One part as asked for.
+enum Spec {
+    Malformed,
+    BeyondEnd,
+    Part(u64, u64),
+}
+
+impl Spec {
+    fn checked(start: u64, end: u64, len: u64) -> Self {
+        if start < end.min(len) {
+            Self::Part(start, end.min(len))
+        } else {
+            Self::BeyondEnd
         }
-        (first, "") => {
-            let first = number(first)?;
-            Some((first < len).then_some((first, len)))
+    }
+}
+
+fn parse_one(spec: &str, len: u64) -> Spec {
+    let Some((first, last)) = spec.split_once('-') else {
+        return Spec::Malformed;
+    };
+    match (first.is_empty(), number(first), number(last)) {
+        (true, _, Some(suffix)) => Spec::checked(len.saturating_sub(suffix), len, len),
+        (false, Some(first), None) if last.is_empty() => Spec::checked(first, len, len),
+        (false, Some(first), Some(last)) if first <= last => {
+            Spec::checked(first, last.saturating_add(1), len)
         }
-        (first, last) => {
-            let (first, last) = (number(first)?, number(last)?);
-            if last < first {
-                return None;
-            }
-            Some((first < len).then(|| (first, last.saturating_add(1).min(len))))
-        }
+        _ => Spec::Malformed,
     }
 }
 

@@ -108,26 +108,24 @@ pub(crate) fn bytes(
                 how,
             );
         }
-        Ranges::Unsatisfiable => return unsatisfiable(len, how),
+        Ranges::Unsatisfiable => return unsatisfiable(len, how.served),
         Ranges::Parts(parts) => parts,
     };
     let slice = |(start, end): (u64, u64)| {
         let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(body.len());
         body.slice(position(start)..position(end))
     };
-    match parts[..] {
-        [part] => partial(Body::Full(slice(part)), part, len, content_type, how),
-        _ => {
-            let multipart = Multipart::new(&parts, len, &content_type);
-            let mut joined = Vec::new();
-            for (piece, part) in multipart.heads.iter().zip(&parts) {
-                joined.extend_from_slice(piece);
-                joined.extend_from_slice(&slice(*part));
-            }
-            joined.extend_from_slice(&multipart.end);
-            multipart.respond(Body::Full(joined.into()), how)
-        }
+    if let [part] = parts[..] {
+        return partial(Body::Full(slice(part)), part, len, content_type, how);
     }
+    let multipart = Multipart::new(&parts, len, &content_type);
+    let mut joined = Vec::new();
+    for (head, part) in multipart.heads.iter().zip(&parts) {
+        joined.extend_from_slice(head);
+        joined.extend_from_slice(&slice(*part));
+    }
+    joined.extend_from_slice(&multipart.end);
+    multipart.respond(Body::Full(joined.into()), how)
 }
 
 /// A file of the store.
@@ -151,23 +149,16 @@ pub(crate) fn stored(
                 how,
             );
         }
-        Ranges::Unsatisfiable => return unsatisfiable(len, how),
+        Ranges::Unsatisfiable => return unsatisfiable(len, how.served),
         Ranges::Parts(parts) => parts,
     };
-    match parts[..] {
-        [(start, end)] => partial(
-            Body::part(file.file().clone(), start, end),
-            (start, end),
-            len,
-            content_type,
-            how,
-        ),
-        _ => {
-            let multipart = Multipart::new(&parts, len, &content_type);
-            let body = Body::segments(file.file().clone(), multipart.segments(&parts));
-            multipart.respond(body, how)
-        }
+    if let [(start, end)] = parts[..] {
+        let body = Body::part(file.file().clone(), start, end);
+        return partial(body, (start, end), len, content_type, how);
     }
+    let multipart = Multipart::new(&parts, len, &content_type);
+    let body = Body::segments(file.file().clone(), multipart.segments(&parts));
+    multipart.respond(body, how)
 }
 
 /// A file that is being fetched. It has no tag yet, so that nobody can hold a part of it.
@@ -177,11 +168,11 @@ pub(crate) fn growing(
     content_type: HeaderValue,
     how: Presentation,
 ) -> Answer {
-    let Some(len) = file.len() else {
+    let Some(len) = file.known_len() else {
         return whole(asked, Body::growing(file, 0, None), None, content_type, how);
     };
     match asked.ranges(None, len) {
-        Ranges::Unsatisfiable => unsatisfiable(len, how),
+        Ranges::Unsatisfiable => unsatisfiable(len, how.served),
         Ranges::Parts(parts) if parts.len() == 1 => {
             let (start, end) = parts[0];
             partial(
@@ -303,7 +294,7 @@ fn partial(
     answer
 }
 
-fn unsatisfiable(len: u64, how: Presentation) -> Answer {
+fn unsatisfiable(len: u64, served: Served) -> Answer {
     let text = Bytes::from(format!(
         "bad request: the range lies beyond the end; there are {len} bytes\n"
     ));
@@ -318,7 +309,7 @@ fn unsatisfiable(len: u64, how: Presentation) -> Answer {
     headers.insert(CONTENT_LENGTH, text.len().into());
     Answer {
         response,
-        served: how.served,
+        served,
         reason: None,
     }
 }

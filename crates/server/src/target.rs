@@ -319,8 +319,8 @@ mod tests {
         let very_long = format!("/example.com/{}@v/list", "a/".repeat(3000));
         let table = [
             ("/example.com/M/@v/list", "example.com/!m"),
-            ("/example.com/m!/@v/list", "malformed"),
-            ("/example.com/!1/@v/list", "malformed"),
+            ("/example.com/m!/@v/list", "invalid escaped"),
+            ("/example.com/!1/@v/list", "invalid escaped"),
             ("/example.com/../etc/@v/list", "malformed"),
             ("/example.com/%2e%2e/@v/list", "malformed"),
             ("/example.com/m/@v/%2e%2e.info", "..."),
@@ -350,7 +350,7 @@ mod tests {
         for (path, reason) in table {
             match parse(path) {
                 Err(BadTarget::Malformed(text)) => {
-                    assert!(text.contains(reason) || reason == "...", "{path}: {text}")
+                    assert!(text.contains(reason) || reason == "...", "{path}: {text}");
                 }
                 // `@v` itself as a module path element has no meaning but is no path of a module either.
                 Ok(Parsed {

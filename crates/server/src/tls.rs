@@ -90,7 +90,7 @@ impl Certificate {
                 tracing::info!(certificate = %self.files.certificate.display(), "the TLS certificate was read again");
             }
             Err(error) => {
-                tracing::error!(%error, "the TLS certificate has changed and is unusable; the old one stays in use")
+                tracing::error!(%error, "the TLS certificate has changed and is unusable; the old one stays in use");
             }
         }
     }

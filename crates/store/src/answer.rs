@@ -78,7 +78,7 @@ impl Store {
     /// Keeps an answer in place of an earlier one. Blocks on the disk.
     pub fn write_answer(&self, key: &AnswerKey, answer: &Answer) -> Result<(), StoreError> {
         let path = self.answer_path(key);
-        let bytes = encode(answer).map_err(|error| StoreError::io("write", &path)(error.into()))?;
+        let bytes = encode(answer).map_err(StoreError::io("write", &path))?;
         replace(&self.temporary_directory(), &path, &bytes)?;
         match key {
             // The tree stays usable by other means: `GOPROXY=file:///...` answers queries from these two.

@@ -276,7 +276,7 @@ async fn open(path: &Path) -> Result<SqlitePool, sqlx::Error> {
 /// The beginning of the error for a database whose pages do not fit together.
 const MALFORMED: &str = "database disk image is malformed";
 
-/// Whether an error says that the file is damaged or is no database (SQLITE_CORRUPT, SQLITE_NOTADB).
+/// Whether an error says that the file is damaged or is no database (`SQLITE_CORRUPT`, `SQLITE_NOTADB`).
 fn is_corruption(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("11" | "26")),

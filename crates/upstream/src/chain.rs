@@ -159,7 +159,7 @@ impl Chain {
             match answer {
                 Ok(small) => return Ok(small),
                 Err(no_answer) => {
-                    tally.add(no_answer, self.first_is_authoritative && position == 0)
+                    tally.add(no_answer, self.first_is_authoritative && position == 0);
                 }
             }
             if tally.is_settled {
@@ -179,7 +179,7 @@ impl Chain {
             match answer {
                 Ok(reply) => return Ok(reply),
                 Err(no_answer) => {
-                    tally.add(no_answer, self.first_is_authoritative && position == 0)
+                    tally.add(no_answer, self.first_is_authoritative && position == 0);
                 }
             }
             if tally.is_settled {

@@ -159,7 +159,6 @@ fn io_label(error: &io::Error, phase: Phase) -> Label {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => Label::TcpRefused,
-        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Label::TcpReset,
         Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Label::TcpNoRoute,
         Kind::TimedOut => match phase {
             Phase::Head => Label::TcpTimeout,
@@ -169,6 +168,7 @@ fn io_label(error: &io::Error, phase: Phase) -> Label {
             Phase::Head => Label::TcpReset,
             Phase::Body => Label::GoproxyTruncated,
         },
+        // Reset, aborted, broken pipe, and whatever else ends a connection.
         _ => Label::TcpReset,
     }
 }

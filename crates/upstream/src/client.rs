@@ -31,7 +31,7 @@ impl Default for Limits {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(30),
-            small: Duration::from_secs(60),
+            small: Duration::from_mins(1),
         }
     }
 }

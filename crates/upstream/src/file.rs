@@ -52,14 +52,14 @@ impl FileUpstream {
             return Err(self
                 .refused(
                     request,
-                    Refusal {
+                    &Refusal {
                         label: Label::GoproxyCorrupt,
                         reason,
                     },
                 )
                 .into());
         }
-        check_body(&request.expect, &body).map_err(|refusal| self.refused(request, refusal))?;
+        check_body(&request.expect, &body).map_err(|refusal| self.refused(request, &refusal))?;
         Ok(Small::Body(Reply {
             source: self.source.clone(),
             validators: Validators::default(),
@@ -79,7 +79,7 @@ impl FileUpstream {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|error| self.no_answer(request, &error))?;
-        check_zip_start(&first).map_err(|refusal| self.refused(request, refusal))?;
+        check_zip_start(&first).map_err(|refusal| self.refused(request, &refusal))?;
         Ok(ZipReply {
             source: self.source.clone(),
             etag: None,
@@ -150,7 +150,7 @@ impl FileUpstream {
         }
     }
 
-    fn refused(&self, request: &Request, refusal: Refusal) -> Failure {
+    fn refused(&self, request: &Request, refusal: &Refusal) -> Failure {
         Failure {
             source: self.source.clone(),
             label: refusal.label,

@@ -63,12 +63,11 @@ fn embedded_v4(address: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
     if let Some(v4) = address.to_ipv4_mapped() {
         return Some(v4);
     }
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    if [a, b, c, d, e, f] != [0x64, 0xff9b, 0, 0, 0, 0] {
+    let [prefix @ .., high, low] = address.segments();
+    if prefix != [0x64, 0xff9b, 0, 0, 0, 0] {
         return None;
     }
-    let [h1, h2] = high.to_be_bytes();
-    let [l1, l2] = low.to_be_bytes();
+    let ([h1, h2], [l1, l2]) = (high.to_be_bytes(), low.to_be_bytes());
     Some(std::net::Ipv4Addr::new(h1, h2, l1, l2))
 }
 

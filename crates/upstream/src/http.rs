@@ -105,7 +105,7 @@ impl HttpUpstream {
             last_modified: text_header(response.headers(), &header::LAST_MODIFIED),
         };
         let body = self.read_body(response, request).await?;
-        check_body(&request.expect, &body).map_err(|refusal| self.refused(request, refusal))?;
+        check_body(&request.expect, &body).map_err(|refusal| self.refused(request, &refusal))?;
         Ok(Small::Body(Reply {
             source: self.source.clone(),
             validators,
@@ -134,7 +134,7 @@ impl HttpUpstream {
                 None => break,
             }
         }
-        check_zip_start(&first).map_err(|refusal| self.refused(request, refusal))?;
+        check_zip_start(&first).map_err(|refusal| self.refused(request, &refusal))?;
         let body: BodyStream =
             Box::pin(futures_util::stream::iter([Ok(first.freeze())]).chain(rest));
         Ok(ZipReply {
@@ -225,7 +225,7 @@ impl HttpUpstream {
                 value(&header::CONTENT_TYPE),
                 value(&header::CONTENT_ENCODING),
             )
-            .map_err(|refusal| self.refused(request, refusal))?;
+            .map_err(|refusal| self.refused(request, &refusal))?;
             return Ok(response);
         }
         let retry_after = text_header(response.headers(), &header::RETRY_AFTER)
@@ -302,7 +302,7 @@ impl HttpUpstream {
         self.failure(classified.label, classified.words)
     }
 
-    fn refused(&self, request: &Request, refusal: Refusal) -> Failure {
+    fn refused(&self, request: &Request, refusal: &Refusal) -> Failure {
         self.failure(
             refusal.label,
             format!(

@@ -25,9 +25,8 @@ impl Expect {
     /// The longest body accepted, in bytes (protocol: client reading limits).
     pub(crate) fn limit(&self) -> u64 {
         match self {
-            Self::List => 16 << 20,
             Self::Info(_) | Self::Opaque => 4 << 20,
-            Self::Mod => 16 << 20,
+            Self::List | Self::Mod => 16 << 20,
             Self::Zip => 500 << 20,
         }
     }

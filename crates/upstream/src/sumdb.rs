@@ -11,7 +11,7 @@ use crate::http::{HttpUpstream, NoAnswer};
 use crate::{Chain, ChainError, Expect, Request, Small};
 
 /// How long an upstream's word that it relays a database, or does not, is believed.
-const BELIEVED: Duration = Duration::from_secs(300);
+const BELIEVED: Duration = Duration::from_mins(5);
 
 /// Which upstream relays which database, as far as they were asked.
 #[derive(Debug, Default)]

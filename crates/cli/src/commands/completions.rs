@@ -4,11 +4,11 @@ use super::{CannotDo, Status};
 use crate::{args, output};
 
 /// Prints a completion script.
-pub(super) fn completions(shell: Shell) -> Result<Status, CannotDo> {
+pub(super) fn completions(shell: Shell) -> Status {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut args::command(), "modkeep", &mut script);
     output::raw(&script);
-    Ok(Status::Done)
+    Status::Done
 }
 
 /// Prints a manual page.

@@ -38,7 +38,7 @@ fn show(
         .collect();
     match format {
         Format::Json => {
-            output::result(serde_json::to_string_pretty(&shown).map_err(CannotDo::new)?)
+            output::result(serde_json::to_string_pretty(&shown).map_err(CannotDo::new)?);
         }
         Format::Human => output::result(table(&shown)),
     }

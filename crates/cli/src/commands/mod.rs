@@ -6,6 +6,7 @@ mod serve;
 mod store;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -29,8 +30,8 @@ pub(crate) enum Status {
 pub(crate) struct CannotDo(pub(crate) Vec<String>);
 
 impl CannotDo {
-    pub(crate) fn new(line: impl ToString) -> Self {
-        Self(vec![line.to_string()])
+    pub(crate) fn new(line: impl fmt::Display) -> Self {
+        Self(vec![format!("{line}")])
     }
 }
 
@@ -41,7 +42,7 @@ impl From<Vec<ConfigError>> for CannotDo {
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.
-pub fn run(arguments: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
+pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -50,10 +51,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Environment) 
         }
     };
     let result = match cli.command {
-        Command::Serve(settings) => serve::serve(&environment, &settings),
-        Command::Config(command) => config::run(&environment, &command),
-        Command::Store(command) => store::run(&environment, &command),
-        Command::Completions { shell } => completions::completions(shell),
+        Command::Serve(settings) => serve::serve(environment, &settings),
+        Command::Config(command) => config::run(environment, &command),
+        Command::Store(command) => store::run(environment, &command),
+        Command::Completions { shell } => Ok(completions::completions(shell)),
         Command::Man { command } => completions::man(command.as_deref()),
     };
     match result {

@@ -126,7 +126,7 @@ impl Checker<'_> {
                 sumdbs: sumdbs?,
             },
             hot_bytes: hot_bytes?,
-            tls: tls?,
+            tls,
             limits: server::Limits {
                 connections: connections?,
                 header: header?,
@@ -224,31 +224,27 @@ impl Checker<'_> {
         }])
     }
 
-    /// `None`: one of the two is missing.
-    fn tls(&mut self) -> Option<Option<TlsFiles>> {
+    /// Both files or none.
+    fn tls(&mut self) -> Option<TlsFiles> {
         let file =
             |name| Some(self.resolved.get(name).value.clone()).filter(|value| !value.is_empty());
-        match (file("tls.certificate"), file("tls.key")) {
-            (None, None) => Some(None),
-            (Some(certificate), Some(key)) => Some(Some(TlsFiles {
-                certificate: certificate.into(),
-                key: key.into(),
-            })),
-            (Some(_), None) => {
-                self.fail(
-                    "tls.certificate",
-                    "it needs its private key; set tls.key, too",
-                );
-                None
-            }
-            (None, Some(_)) => {
-                self.fail(
-                    "tls.key",
-                    "it needs its certificate; set tls.certificate, too",
-                );
-                None
-            }
+        let (certificate, key) = (file("tls.certificate"), file("tls.key"));
+        if certificate.is_some() && key.is_none() {
+            self.fail(
+                "tls.certificate",
+                "it needs its private key; set tls.key, too",
+            );
         }
+        if key.is_some() && certificate.is_none() {
+            self.fail(
+                "tls.key",
+                "it needs its certificate; set tls.certificate, too",
+            );
+        }
+        Some(TlsFiles {
+            certificate: certificate?.into(),
+            key: key?.into(),
+        })
     }
 }
 

@@ -8,6 +8,9 @@ use super::{Row, Tables};
 use crate::modfile::{Directive, FixError, ModFile, Mode, Require, VersionInterval, WorkFile};
 use crate::version::Version;
 
+type SetRequire = fn(&mut ModFile, &[Require]);
+type EditByPath = fn(&mut ModFile, &str);
+
 /// Applies `edit` to the file `in` of a row and compares with what the row wants.
 fn edited(row: &Row, want: &str, strict: bool, edit: impl FnOnce(&mut ModFile)) -> ModFile {
     let mode = if strict { Mode::Strict } else { Mode::Lax };
@@ -78,8 +81,7 @@ fn requirements() {
             file.cleanup();
         });
     });
-    type Set = fn(&mut ModFile, &[Require]);
-    let set: [(&str, Set); 3] = [
+    let set: [(&str, SetRequire); 3] = [
         ("setRequireTests", ModFile::set_require),
         (
             "setRequireSeparateIndirectTests",
@@ -164,8 +166,7 @@ fn lists_of_directives() {
             file.cleanup();
         });
     });
-    type Edit = fn(&mut ModFile, &str);
-    let by_path: [(&str, Edit); 4] = [
+    let by_path: [(&str, EditByPath); 4] = [
         ("addToolTests", ModFile::add_tool),
         ("dropToolTests", ModFile::drop_tool),
         ("addIgnoreTests", ModFile::add_ignore),

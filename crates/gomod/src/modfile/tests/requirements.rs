@@ -4,6 +4,8 @@ use super::{mod_file, text};
 use crate::Version;
 use crate::modfile::{ModFile, Require};
 
+type SetRequire = fn(&mut ModFile, &[Require]);
+
 fn require(wanted: &[(&str, &str)]) -> Vec<Require> {
     let require = wanted.iter().map(|(path, mark)| Require {
         path: (*path).to_owned(),
@@ -15,8 +17,7 @@ fn require(wanted: &[(&str, &str)]) -> Vec<Require> {
 
 /// Sets requirements by the three ways and compares the text after the module line.
 fn check(file: &str, wanted: &[(&str, &str)], plain: &str, separate: &str, merged: &str) {
-    type Set = fn(&mut ModFile, &[Require]);
-    let set: [(Set, &str); 3] = [
+    let set: [(SetRequire, &str); 3] = [
         (ModFile::set_require, plain),
         (ModFile::set_require_separate_indirect, separate),
         (ModFile::set_require_at_most_two, merged),

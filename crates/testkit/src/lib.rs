@@ -1,0 +1,40 @@
+//! What the tests of the other crates and the benchmarks stand on: things to serve, a server that fails on demand, and
+//! the real programs.
+//!
+//! * [`Module`], [`Tree`] and [`Project`] make data: modules as `go` would accept them, folders in the layout of the
+//!   `GOPROXY` protocol, and whole projects of a hundred modules and more that a real `go build` compiles.
+//! * [`UpstreamServer`] serves such a folder over raw sockets, so that it can break every rule of HTTP and TCP.
+//! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
+//! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
+//!
+//! Nothing here is linked into the product. A helper that cannot do its work panics: that fails the test that called it.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::print_stdout,
+    reason = "a helper of tests reports a broken set-up by failing the test, and tells what was left out"
+)]
+
+mod archive;
+mod fault;
+mod go;
+mod graph;
+pub mod http;
+mod modkeep;
+mod module;
+mod process;
+mod project;
+mod skipped;
+mod tree;
+mod upstream;
+
+pub use archive::{Content, Packing};
+pub use fault::{Answer, Fault, Paths};
+pub use go::{Go, GoOutput, GoProblem};
+pub use modkeep::{Exit, Modkeep, ModkeepCommand};
+pub use module::{Module, escaped, h1, h1_of_digests};
+pub use process::{CpuSeconds, Memory, cpu_of_tree, memory_of};
+pub use project::{Project, ProjectShape, Selected};
+pub use skipped::{skipped, target_dir, workspace_root};
+pub use tree::Tree;
+pub use upstream::{Request, UpstreamServer};

@@ -1,0 +1,337 @@
+//! An HTTP/1.1 server on loopback that serves a folder, remembers what it was asked, and fails on demand.
+
+mod connection;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::fault::{Answer, Fault, Paths};
+
+/// One request that reached the server.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, `HEAD`, ...
+    pub method: String,
+    /// What stood on the request line, as it came.
+    pub target: String,
+    /// The path of `target`, percent-decoded, without the query.
+    pub path: String,
+    /// The headers in the order they came.
+    pub headers: Vec<(String, String)>,
+    /// When the head of the request had been read.
+    pub received: Instant,
+    /// When the first bytes of the body were handed to the system.
+    pub first_byte: Option<Instant>,
+    /// When the answer was over, in whatever way.
+    pub finished: Option<Instant>,
+    /// The status that was sent, if one was.
+    pub status: Option<u16>,
+    /// Bytes of the body that were handed to the system.
+    pub body_bytes: u64,
+}
+
+impl Request {
+    /// The first header of this name, whatever its case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A simulated upstream: a `GOPROXY` server for the tree it is given.
+///
+/// Serves `GET` and `HEAD` with ranges (`Range`, `If-Range`) and validators (`ETag`, `Last-Modified`, 304). Everything
+/// can be changed while it runs. Dropping it closes every connection.
+#[derive(Debug)]
+pub struct UpstreamServer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    run: Option<Run>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    rules: Vec<Rule>,
+    answers: Vec<(Paths, Answer)>,
+    delay: Duration,
+    bandwidth: Option<u64>,
+    validators: bool,
+    ranges: bool,
+    requests: Vec<Request>,
+    forgotten: usize,
+    connections: usize,
+}
+
+#[derive(Debug)]
+struct Rule {
+    paths: Paths,
+    left: Option<usize>,
+    fault: Fault,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("no thread of the simulator panicked")
+    }
+}
+
+/// One stretch between start and stop.
+#[derive(Debug)]
+struct Run {
+    line: Arc<Line>,
+    accepting: JoinHandle<()>,
+}
+
+/// The open connections of one run, and the word to end them.
+#[derive(Debug, Default)]
+struct Line {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+    open: Mutex<BTreeMap<u64, Arc<TcpStream>>>,
+}
+
+impl Line {
+    /// Waits, and says whether the server was stopped meanwhile.
+    fn pause(&self, duration: Duration) -> bool {
+        let stopped = self
+            .stopped
+            .lock()
+            .expect("no thread of the simulator panicked");
+        let (stopped, _) = self
+            .changed
+            .wait_timeout_while(stopped, duration, |stopped| !*stopped)
+            .expect("no thread of the simulator panicked");
+        *stopped
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self
+            .stopped
+            .lock()
+            .expect("no thread of the simulator panicked")
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<TcpStream>>> {
+        self.open
+            .lock()
+            .expect("no thread of the simulator panicked")
+    }
+}
+
+impl UpstreamServer {
+    /// Serves `root` on a free port of 127.0.0.1.
+    pub fn serve(root: impl AsRef<Path>) -> Self {
+        let shared = Arc::new(Shared {
+            root: root.as_ref().to_path_buf(),
+            state: Mutex::new(State {
+                rules: Vec::new(),
+                answers: Vec::new(),
+                delay: Duration::ZERO,
+                bandwidth: None,
+                validators: true,
+                ranges: true,
+                requests: Vec::new(),
+                forgotten: 0,
+                connections: 0,
+            }),
+        });
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback is free");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let run = Some(Run::start(Arc::clone(&shared), listener));
+        Self {
+            shared,
+            address,
+            run,
+        }
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The address it listens on, also while it is stopped.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the port and every connection: from now on connections are refused.
+    pub fn stop(&mut self) {
+        if let Some(run) = self.run.take() {
+            run.stop(self.address);
+        }
+    }
+
+    /// Listens again, on the same port.
+    pub fn start(&mut self) {
+        if self.run.is_none() {
+            let listener = TcpListener::bind(self.address).expect("the port is still free");
+            self.run = Some(Run::start(Arc::clone(&self.shared), listener));
+        }
+    }
+
+    /// Every request waits so long before the first byte of its answer.
+    pub fn set_delay(&self, delay: Duration) {
+        self.shared.state().delay = delay;
+    }
+
+    /// Every connection gets at most so many bytes of bodies per second.
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.shared.state().bandwidth = bytes_per_second;
+    }
+
+    /// Whether answers have `ETag` and `Last-Modified`, and conditional requests are honoured. They are at first.
+    pub fn set_validators(&self, on: bool) {
+        self.shared.state().validators = on;
+    }
+
+    /// Whether `Range` is honoured. It is at first.
+    pub fn set_ranges(&self, on: bool) {
+        self.shared.state().ranges = on;
+    }
+
+    /// From now on the requests for `paths` fail so. A fault set later goes before one set earlier.
+    pub fn fail(&self, paths: impl Into<Paths>, fault: Fault) {
+        self.add_rule(paths.into(), None, fault);
+    }
+
+    /// The next `times` requests for `paths` fail so; after that, what was there before is in force again.
+    pub fn fail_times(&self, times: usize, paths: impl Into<Paths>, fault: Fault) {
+        self.add_rule(paths.into(), Some(times), fault);
+    }
+
+    /// The next request for `paths` fails so.
+    pub fn fail_once(&self, paths: impl Into<Paths>, fault: Fault) {
+        self.fail_times(1, paths, fault);
+    }
+
+    /// Everything is well again. Delay, bandwidth and answers stay as they are.
+    pub fn heal(&self) {
+        self.shared.state().rules.clear();
+    }
+
+    /// Answers `paths` so, in place of the tree; for what is no file of a tree, such as `/sumdb/`.
+    pub fn answer(&self, paths: impl Into<Paths>, answer: Answer) {
+        self.shared
+            .state()
+            .answers
+            .insert(0, (paths.into(), answer));
+    }
+
+    /// What was asked so far, in the order of arrival.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.state().requests.clone()
+    }
+
+    /// How often `paths` was asked for, by any method.
+    pub fn count(&self, paths: impl Into<Paths>) -> usize {
+        let paths = paths.into();
+        self.shared
+            .state()
+            .requests
+            .iter()
+            .filter(|request| paths.matches(&request.path))
+            .count()
+    }
+
+    /// How often each path was asked for.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for request in &self.shared.state().requests {
+            *counts.entry(request.path.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> usize {
+        self.shared.state().connections
+    }
+
+    /// Forgets the requests and connections counted so far.
+    pub fn forget(&self) {
+        let mut state = self.shared.state();
+        state.forgotten += state.requests.len();
+        state.requests.clear();
+        state.connections = 0;
+    }
+
+    fn add_rule(&self, paths: Paths, left: Option<usize>, fault: Fault) {
+        self.shared
+            .state()
+            .rules
+            .insert(0, Rule { paths, left, fault });
+    }
+}
+
+impl Drop for UpstreamServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Run {
+    fn start(shared: Arc<Shared>, listener: TcpListener) -> Self {
+        let line = Arc::new(Line::default());
+        let accepting = {
+            let line = Arc::clone(&line);
+            thread::spawn(move || accept(&shared, &line, &listener))
+        };
+        Self { line, accepting }
+    }
+
+    fn stop(self, address: SocketAddr) {
+        *self
+            .line
+            .stopped
+            .lock()
+            .expect("no thread of the simulator panicked") = true;
+        self.line.changed.notify_all();
+        // Wakes the thread that waits in `accept`.
+        drop(TcpStream::connect(address));
+        self.accepting
+            .join()
+            .expect("no thread of the simulator panicked");
+        for connection in self.line.open().values() {
+            drop(connection.shutdown(std::net::Shutdown::Both));
+        }
+    }
+}
+
+fn accept(shared: &Arc<Shared>, line: &Arc<Line>, listener: &TcpListener) {
+    for number in 0.. {
+        let Ok((stream, _)) = listener.accept() else {
+            continue;
+        };
+        if line.is_stopped() {
+            return;
+        }
+        let stream = Arc::new(stream);
+        line.open().insert(number, Arc::clone(&stream));
+        shared.state().connections += 1;
+        let (shared, line) = (Arc::clone(shared), Arc::clone(line));
+        thread::spawn(move || {
+            let end = connection::serve(&shared, &line, &stream);
+            line.open().remove(&number);
+            connection::close(stream, end);
+        });
+    }
+}

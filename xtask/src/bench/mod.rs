@@ -1,0 +1,165 @@
+//! Benchmarks: modkeep against something of known worth, on the same machine, in turns.
+//!
+//! A single figure of one machine says little and ages fast. So what is reported is a ratio: the median of several runs
+//! of one side over the median of as many runs of the other, which took turns. All load stays on loopback.
+
+mod cold;
+mod hot;
+mod load;
+mod memory;
+mod report;
+mod scale;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use tempfile::TempDir;
+use testkit::{ModkeepCommand, target_dir, workspace_root};
+
+use report::{Report, Table};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which benchmarks; all of them when none is named.
+    #[arg(value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(BENCHMARKS.map(|bench| bench.name)))]
+    names: Vec<String>,
+    /// Small and short: shows that the benchmarks work. Written to a file only with --out.
+    #[arg(long)]
+    quick: bool,
+    /// The file whose sections are replaced [default: docs/benchmarks.md].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The program to measure, in place of a release build of this workspace.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+struct Benchmark {
+    name: &'static str,
+    title: &'static str,
+    run: fn(&Context) -> Result<Vec<Table>>,
+}
+
+const BENCHMARKS: [Benchmark; 5] = [
+    Benchmark {
+        name: "hot-metadata",
+        title: "Stored metadata, against nginx",
+        run: hot::metadata,
+    },
+    Benchmark {
+        name: "hot-zip",
+        title: "Stored zips, against nginx",
+        run: hot::zips,
+    },
+    Benchmark {
+        name: "memory",
+        title: "Memory and start",
+        run: memory::run,
+    },
+    Benchmark {
+        name: "cold-build",
+        title: "A build from nothing, against the upstream itself",
+        run: cold::run,
+    },
+    Benchmark {
+        name: "scale",
+        title: "A hundred times the modules",
+        run: scale::run,
+    },
+];
+
+/// What every benchmark needs to know.
+struct Context {
+    binary: PathBuf,
+    quick: bool,
+    /// Where the data goes; removed at the end.
+    folder: TempDir,
+}
+
+impl Context {
+    /// How often each side has its turn.
+    fn turns(&self) -> usize {
+        if self.quick { 2 } else { 5 }
+    }
+
+    /// How long one run under load takes.
+    fn run_time(&self) -> Duration {
+        Duration::from_secs(if self.quick { 2 } else { 10 })
+    }
+
+    /// The size of what counts as a big zip.
+    fn big_zip(&self) -> u64 {
+        if self.quick { 20_000_000 } else { 200_000_000 }
+    }
+
+    /// A new folder for the data of one server.
+    fn data(&self) -> Result<TempDir> {
+        tempfile::tempdir_in(self.folder.path()).context("making a folder for a store")
+    }
+
+    /// `modkeep serve`, without a checksum database: what the simulated upstream serves is in none.
+    fn modkeep(&self) -> ModkeepCommand {
+        ModkeepCommand::new(&self.binary).sumdb("off")
+    }
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen: Vec<&Benchmark> = BENCHMARKS
+        .iter()
+        .filter(|bench| {
+            options.names.is_empty() || options.names.iter().any(|name| name == bench.name)
+        })
+        .collect();
+    let binary = match &options.binary {
+        Some(file) => file
+            .canonicalize()
+            .with_context(|| format!("looking for {}", file.display()))?,
+        None => release_build()?,
+    };
+    let context = Context {
+        binary,
+        quick: options.quick,
+        folder: tempfile::tempdir()?,
+    };
+    let out = match &options.out {
+        Some(file) => Some(file.clone()),
+        None if options.quick => None,
+        None => Some(workspace_root().join("docs/benchmarks.md")),
+    };
+    let machine = report::machine();
+    for bench in chosen {
+        eprintln!("== {}", bench.name);
+        let tables = (bench.run)(&context).with_context(|| format!("benchmark {}", bench.name))?;
+        let quick = if options.quick { " --quick" } else { "" };
+        let report = Report {
+            name: bench.name,
+            title: bench.title,
+            command: format!("cargo xtask bench {}{quick}", bench.name),
+            machine: machine.clone(),
+            tables,
+        };
+        println!("{}", report.text());
+        if let Some(file) = &out {
+            report.write_to(file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds the program as it is released.
+fn release_build() -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--bin", "modkeep"])
+        .current_dir(workspace_root())
+        .status()
+        .context("starting cargo")?;
+    ensure!(status.success(), "cargo build failed");
+    let binary = target_dir().join("release/modkeep");
+    if !binary.is_file() {
+        bail!("cargo build left no {}", binary.display());
+    }
+    Ok(binary)
+}
