@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use jiff::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -22,8 +23,17 @@ pub(crate) struct HotAnswer {
     pub(crate) body: Bytes,
     pub(crate) etag: HeaderValue,
     pub(crate) content_type: HeaderValue,
-    /// Of changeable answers; the time for which clients may keep it shrinks with the time for which we may.
-    pub(crate) fresh_until: Option<Instant>,
+    /// Of changeable answers: when they must be asked for again.
+    pub(crate) good_until: Option<Instant>,
+    /// Set if it is older than it should be because no upstream answers.
+    pub(crate) stale: Option<Stale>,
+}
+
+/// Why and since when an answer is older than it should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Stale {
+    pub(crate) confirmed: Timestamp,
+    pub(crate) reason: Arc<str>,
 }
 
 /// The hot answers, bounded by the memory they take.
@@ -52,7 +62,7 @@ impl HotAnswers {
     pub(crate) fn get(&self, path: &str) -> Option<Arc<HotAnswer>> {
         let answer = self.answers.get(path)?;
         if answer
-            .fresh_until
+            .good_until
             .is_some_and(|until| until <= Instant::now())
         {
             self.answers.remove(path);

@@ -1,22 +1,23 @@
 //! The GOPROXY protocol and the checksum database relay.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use depot::{AnswerReply, Context, Depot, FetchMode, FileReply, Freshness, SmallFile};
+use depot::{Context, Depot, FetchMode, FileReply, Freshness, SmallFile};
 use http::HeaderValue;
 use jiff::Timestamp;
 use store::{AnswerKey, FileKey, FileKind};
 
 use crate::error::Refusal;
-use crate::hot::{HotAnswer, HotAnswers};
+use crate::hot::{HotAnswer, HotAnswers, Stale};
 use crate::metrics::{Endpoint, Served};
 use crate::respond::{
     self, Answer, Asked, FOR_EVER, Presentation, content_type, etag_header, number_header,
 };
 use crate::target::Target;
 
+/// How long a stale answer is given again before a refresh is tried once more.
+const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// The longest body kept among the hot answers.
 const HOT_BODY: usize = 64 * 1024;
 
@@ -65,7 +66,8 @@ impl Responder<'_> {
                         body: body.clone(),
                         etag,
                         content_type: media_type.clone(),
-                        fresh_until: None,
+                        good_until: None,
+                        stale: None,
                     });
                 }
                 let served = if from_store {
@@ -98,42 +100,34 @@ impl Responder<'_> {
     pub(crate) async fn answer(&self, key: &AnswerKey) -> Result<Answer, Refusal> {
         let endpoint = endpoint_of(&Target::Answer(key.clone()));
         let media_type = content_type(endpoint, "");
-        let AnswerReply {
-            body,
-            freshness,
-            fetched,
-        } = self.depot.answer(key, self.mode, self.context).await?;
-        let etag = etag_of(&body);
-        match freshness {
-            Freshness::Fresh { for_seconds } => {
-                self.keep_hot(HotAnswer {
-                    endpoint,
-                    body: body.clone(),
-                    etag: etag.clone(),
-                    content_type: media_type.clone(),
-                    fresh_until: Instant::now().checked_add(Duration::from_secs(for_seconds)),
-                });
-                let how = Presentation {
-                    etag: Some(etag),
-                    cache_control: number_header("public, max-age=", for_seconds),
-                    served: if fetched { Served::Miss } else { Served::Hit },
-                };
-                Ok(respond::bytes(self.asked, &body, media_type, how))
-            }
+        let reply = self.depot.answer(key, self.mode, self.context).await?;
+        let etag = etag_of(&reply.body);
+        let (good_for, stale) = match reply.freshness {
+            Freshness::Fresh { for_seconds } => (Duration::from_secs(for_seconds), None),
             Freshness::Stale { confirmed, because } => {
-                let how = Presentation {
-                    etag: Some(etag),
-                    cache_control: HeaderValue::from_static("public, max-age=0"),
-                    served: Served::Stale,
-                };
-                let mut answer = respond::bytes(self.asked, &body, media_type, how);
-                let age = Timestamp::now().duration_since(confirmed).as_secs();
-                let reason =
-                    because.map_or_else(|| "refreshing".to_owned(), |error| error.to_string());
-                respond::mark_stale(&mut answer, u64::try_from(age).unwrap_or_default(), &reason);
-                Ok(answer)
+                let good_for = because.as_ref().map_or(Duration::ZERO, |_| REFRESH_PAUSE);
+                let reason = because.map_or("refreshing".into(), |error| error.to_string().into());
+                (good_for, Some(Stale { confirmed, reason }))
             }
+        };
+        let hot = HotAnswer {
+            endpoint,
+            body: reply.body,
+            etag,
+            content_type: media_type,
+            good_until: Instant::now().checked_add(good_for),
+            stale,
+        };
+        let served = if reply.fetched {
+            Served::Miss
+        } else {
+            Served::Hit
+        };
+        let answer = respond_hot(self.asked, &hot, served);
+        if !good_for.is_zero() {
+            self.keep_hot(hot);
         }
+        Ok(answer)
     }
 
     /// `path` is what follows `/sumdb/`.
@@ -191,21 +185,35 @@ impl Responder<'_> {
     }
 }
 
-/// A hot answer as a response.
-pub(crate) fn respond_hot(asked: Asked<'_>, hot: &Arc<HotAnswer>) -> Answer {
-    let cache_control = match hot.fresh_until {
-        None => FOR_EVER,
-        Some(until) => number_header(
-            "public, max-age=",
-            until.saturating_duration_since(Instant::now()).as_secs(),
-        ),
+/// A hot answer as a response, counted as `served` unless it is stale.
+pub(crate) fn respond_hot(asked: Asked<'_>, hot: &HotAnswer, served: Served) -> Answer {
+    let cache_control = match (hot.good_until, &hot.stale) {
+        (None, _) => FOR_EVER,
+        (Some(_), Some(_)) => HeaderValue::from_static("public, max-age=0"),
+        (Some(until), None) => {
+            let left = until.saturating_duration_since(Instant::now());
+            // Rounded up: what is good for the rest of this second is good for that long.
+            number_header(
+                "public, max-age=",
+                left.as_secs() + u64::from(left.subsec_nanos() > 0),
+            )
+        }
     };
     let how = Presentation {
         etag: Some(hot.etag.clone()),
         cache_control,
-        served: Served::Hit,
+        served,
     };
-    respond::bytes(asked, &hot.body, hot.content_type.clone(), how)
+    let mut answer = respond::bytes(asked, &hot.body, hot.content_type.clone(), how);
+    if let Some(stale) = &hot.stale {
+        let age = Timestamp::now().duration_since(stale.confirmed).as_secs();
+        respond::mark_stale(
+            &mut answer,
+            u64::try_from(age).unwrap_or_default(),
+            &stale.reason,
+        );
+    }
+    answer
 }
 
 /// The tag of a changeable answer: its bytes decide.

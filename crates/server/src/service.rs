@@ -88,7 +88,7 @@ impl App {
             None
         };
         let (endpoint, answer) = match hot {
-            Some(hot) => (hot.endpoint, respond_hot(asked, &hot)),
+            Some(hot) => (hot.endpoint, respond_hot(asked, &hot, Served::Hit)),
             None => self.answer(&parts, body, &id).await,
         };
         self.conclude(&parts, id, began, endpoint, answer)
