@@ -7,8 +7,8 @@
 //! does: an [`Archive`] that could be read in two ways is refused, so that what was hashed is what every client
 //! will unpack.
 //!
-//! - What belongs in a zip: [`check_files`], [`check_zip`], [`dir::check_dir`], with a [`Checked`] report
-//! - The zip itself: [`create`], [`Archive`], [`dir::create_from_dir`], [`dir::unzip`]
+//! - What belongs in a zip: [`check_files()`], [`check_zip()`], [`dir::check_dir`], with a [`Checked`] report
+//! - The zip itself: [`create()`], [`Archive`], [`dir::create_from_dir`], [`dir::unzip`]
 //! - Hashes: [`H1`], [`hash_zip`], [`hash_go_mod`], [`dir::hash_dir`], [`dir::compare`]
 //! - Passing on a zip that is not verified yet: [`ReleaseGate`]
 //!
