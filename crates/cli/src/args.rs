@@ -33,6 +33,15 @@ The first line on stdout is the base URL, printed once requests are accepted. SI
 SIGHUP reads the configuration again. Settings that have no flag are set in modkeep.toml or by MODKEEP_
 environment variables; see `modkeep config show`.")]
     Serve(Settings),
+    /// Explain a pasted error: causes, fixes, and what not to do
+    #[command(after_help = "Examples:
+  go mod download 2>&1 | modkeep explain
+  modkeep explain build.log
+  modkeep explain tls-unknown-ca-mitm
+  modkeep explain --list
+
+Reads only, and works without network. Exits with 1 if a cause was found, with 0 if none was.")]
+    Explain(ExplainArguments),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -51,6 +60,45 @@ environment variables; see `modkeep config show`.")]
         /// The command; of modkeep as a whole if none is given
         command: Option<String>,
     },
+}
+
+/// What to explain, and how.
+#[expect(
+    clippy::doc_markdown,
+    reason = "people read these on a terminal, where backticks are noise"
+)]
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// A log file, or the label of a cause; stdin if none is given
+    #[arg(value_name = "FILE|LABEL")]
+    pub(crate) subject: Option<String>,
+    /// List all causes that are known, by hop
+    #[arg(long, conflicts_with = "subject")]
+    pub(crate) list: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// Language [default: that of LC_ALL or LANG]
+    #[arg(long, value_enum)]
+    pub(crate) lang: Option<Language>,
+}
+
+/// A language for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// English
+    En,
+    /// Simplified Chinese
+    Zh,
+}
+
+impl From<Language> for fault::Lang {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::En => Self::En,
+            Language::Zh => Self::Zh,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

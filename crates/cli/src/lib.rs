@@ -3,7 +3,7 @@
 //!
 //! - [`config`]: every setting, its origin and its check, from one table;
 //! - `commands`: one file for each command;
-//! - [`reference`]: the generated documentation of settings, commands and metrics.
+//! - [`mod@reference`]: the generated documentation of settings, commands and metrics.
 
 mod args;
 mod commands;

@@ -2,18 +2,37 @@
 
 use std::fmt::Write as _;
 
+use fault::{Label, Lang, handbook};
 use server::METRICS;
 
 use crate::config::SETTINGS;
 
 /// Every generated file: its path in the repository, and its content.
-pub fn files() -> Vec<(&'static str, String)> {
-    vec![
-        ("docs/reference/settings.md", settings()),
-        ("docs/reference/command-line.md", command_line()),
-        ("docs/reference/metrics.md", metrics()),
-        ("examples/all-settings.toml", example()),
-    ]
+pub fn files() -> Vec<(String, String)> {
+    let mut files = vec![
+        ("docs/reference/settings.md".to_owned(), settings()),
+        ("docs/reference/command-line.md".to_owned(), command_line()),
+        ("docs/reference/metrics.md".to_owned(), metrics()),
+        ("examples/all-settings.toml".to_owned(), example()),
+    ];
+    for lang in Lang::ALL {
+        let folder = format!("docs/handbook/{lang}");
+        files.push((
+            format!("{folder}/index.md"),
+            noticed(&handbook::index(lang)),
+        ));
+        for label in Label::ALL {
+            files.push((
+                format!("{folder}/{label}.md"),
+                noticed(&handbook::page(*label, lang)),
+            ));
+        }
+    }
+    files
+}
+
+fn noticed(page: &str) -> String {
+    format!("{NOTICE}\n{}\n", page.trim_end())
 }
 
 const NOTICE: &str =

@@ -7,43 +7,10 @@ use jiff::Timestamp;
 use store::{Answer, AnswerKey, AnswerMeta};
 use upstream::{Expect, Request, Small, Validators};
 
-use crate::depot::{Shared, describe};
 use crate::flight::Landing;
+use crate::reply::{AnswerReply, Freshness, Refreshed};
+use crate::shared::{Shared, describe};
 use crate::{Context, Depot, DepotError, FetchMode};
-
-/// How good an answer is.
-#[derive(Clone, Debug)]
-pub enum Freshness {
-    /// Confirmed by an upstream within its time to live; good for so many more seconds.
-    Fresh {
-        /// Seconds left.
-        for_seconds: u64,
-    },
-    /// Older than that, because no upstream has confirmed it in time.
-    Stale {
-        /// When it was confirmed last.
-        confirmed: Timestamp,
-        /// Why it could not be refreshed; `None` if the refresh is still under way.
-        because: Option<DepotError>,
-    },
-}
-
-/// A changeable answer.
-#[derive(Clone, Debug)]
-pub struct AnswerReply {
-    /// The bytes, as the upstream gave them.
-    pub body: Bytes,
-    /// How good it is.
-    pub freshness: Freshness,
-    /// Whether an upstream was waited for.
-    pub fetched: bool,
-}
-
-/// What a refresh gives to those who wait for it.
-#[derive(Clone, Debug)]
-pub(crate) struct Refreshed {
-    body: Bytes,
-}
 
 impl Depot {
     /// A list, the latest version, or what a branch or commit stands for.
@@ -54,7 +21,7 @@ impl Depot {
         context: &Context,
     ) -> Result<AnswerReply, DepotError> {
         let settings = self.shared.settings.load_full();
-        let stored = self.stored_answer(key).await?;
+        let stored = self.shared.stored_answer(key).await?;
         if mode == FetchMode::CachedOnly {
             return stored
                 .map(|answer| answer.into_reply(settings.ttl, None))
@@ -69,9 +36,9 @@ impl Depot {
             return Ok(answer.clone().into_reply(settings.ttl, None));
         }
         let refreshed = match &stored {
-            None => self.refresh(key, None, context).await,
+            None => self.refresh(key, context).await,
             Some(answer) => {
-                let refresh = self.refresh(key, Some(answer), context);
+                let refresh = self.refresh(key, context);
                 match tokio::time::timeout(settings.stale_wait, refresh).await {
                     Ok(refreshed) => refreshed,
                     Err(_) => return Ok(answer.clone().into_reply(settings.ttl, None)),
@@ -95,29 +62,7 @@ impl Depot {
         }
     }
 
-    /// What is kept, else what can be told from the stored files.
-    async fn stored_answer(&self, key: &AnswerKey) -> Result<Option<Answer>, DepotError> {
-        let key = key.clone();
-        self.shared
-            .on_disk(move |store| {
-                if let Some(answer) = store.read_answer(&key) {
-                    return Ok(Some(answer));
-                }
-                let AnswerKey::List(module) = &key else {
-                    return Ok(None);
-                };
-                let versions = store.versions(module)?;
-                Ok(list_of(&versions))
-            })
-            .await
-    }
-
-    async fn refresh(
-        &self,
-        key: &AnswerKey,
-        stored: Option<&Answer>,
-        context: &Context,
-    ) -> Result<Refreshed, DepotError> {
+    async fn refresh(&self, key: &AnswerKey, context: &Context) -> Result<Refreshed, DepotError> {
         let what = describe(key);
         let (AnswerKey::List(module) | AnswerKey::Latest(module) | AnswerKey::Query(module, _)) =
             key
@@ -125,44 +70,68 @@ impl Depot {
             return Err(DepotError::Lost);
         };
         self.shared.check_may_leave(module, &what)?;
-        let path = key.url_path();
-        if let Some(absence) = self
-            .shared
-            .negatives
-            .get(&path, self.shared.settings.load().absent_ttl)
-        {
+        if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
-        let (shared, fetch_key, stored, context) = (
-            self.shared.clone(),
-            key.clone(),
-            stored.cloned(),
-            context.clone(),
-        );
+        let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
         let refreshed = self
             .shared
             .answers
             .join(key, move |landing| {
-                fetch(shared, fetch_key, stored, context, landing)
+                fetch(shared, fetch_key, context, landing)
             })
             .await;
-        let refreshed = refreshed.unwrap_or(Err(DepotError::Lost));
-        if let Err(error) = &refreshed {
-            self.shared.negatives.learn(&path, error);
-        }
-        refreshed
+        refreshed.unwrap_or(Err(DepotError::Lost))
+    }
+}
+
+impl Shared {
+    /// What is kept, else what can be told from the stored files.
+    async fn stored_answer(
+        self: &Arc<Self>,
+        key: &AnswerKey,
+    ) -> Result<Option<Answer>, DepotError> {
+        let key = key.clone();
+        self.on_disk(move |store| {
+            if let Some(answer) = store.read_answer(&key) {
+                return Ok(Some(answer));
+            }
+            let AnswerKey::List(module) = &key else {
+                return Ok(None);
+            };
+            let versions = store.versions(module)?;
+            Ok(list_of(&versions))
+        })
+        .await
     }
 }
 
 async fn fetch(
     shared: Arc<Shared>,
     key: AnswerKey,
-    stored: Option<Answer>,
     context: Context,
     landing: Landing<AnswerKey, Result<Refreshed, DepotError>>,
 ) {
+    let path = key.url_path();
+    // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
+    if let Some(absence) = shared.known_absence(&path) {
+        return landing.give(Err(absence));
+    }
+    let stored = match shared.stored_answer(&key).await {
+        Ok(stored) => stored,
+        Err(error) => return landing.give(Err(error)),
+    };
+    let ttl = shared.settings.load().ttl;
+    if let Some(answer) = stored
+        .as_ref()
+        .filter(|answer| seconds_left(answer, ttl) > 0)
+    {
+        return landing.give(Ok(Refreshed {
+            body: Bytes::copy_from_slice(&answer.body),
+        }));
+    }
     let request = Request {
-        path: key.url_path(),
+        path,
         expect: if matches!(key, AnswerKey::List(_)) {
             Expect::List
         } else {
@@ -188,7 +157,9 @@ async fn fetch(
         }
         (Ok(Small::NotModified(_)), None) => return landing.give(Err(DepotError::Lost)),
         (Err(error), _) => {
-            return landing.give(Err(DepotError::from_chain(error, &describe(&key))));
+            let error = DepotError::from_chain(error, &describe(&key));
+            shared.negatives.learn(&request.path, &error);
+            return landing.give(Err(error));
         }
     };
     landing.give(Ok(Refreshed {

@@ -2,48 +2,22 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use store::{Draft, FileKey, FileKind, Found, StoredFile};
 use tokio::sync::watch;
 use upstream::{Expect, Reply, Request, Small, ZipReply};
 
-use crate::depot::{Origin, Shared, name_of};
 use crate::flight::Landing;
 use crate::growing::{GrowingFile, HELD_BACK, Progress};
+use crate::reply::{FileReply, SmallFile};
+use crate::shared::{Origin, Shared, name_of};
 use crate::{Context, Depot, DepotError, FetchMode};
 
 /// Stored files up to this many bytes are handed out in memory.
 const SMALL: u64 = 64 * 1024;
 /// Fetched bytes are written to disk in pieces of about this size.
 const PIECE: usize = 256 * 1024;
-
-/// A whole file in memory.
-#[derive(Clone, Debug)]
-pub struct SmallFile {
-    /// Its bytes.
-    pub body: Bytes,
-    /// A strong entity tag with its quotes.
-    pub etag: Arc<str>,
-}
-
-/// An immutable file.
-#[derive(Clone, Debug)]
-pub enum FileReply {
-    /// In memory; `true` if it came from the store.
-    Small(SmallFile, bool),
-    /// In the store.
-    Stored(StoredFile),
-    /// Being fetched at this moment.
-    Growing(GrowingFile),
-}
-
-/// What a fetch gives to those who wait for it.
-#[derive(Clone, Debug)]
-pub(crate) enum Fetched {
-    Small(SmallFile),
-    Growing(GrowingFile),
-}
 
 impl Depot {
     /// One of a version's files.
@@ -53,7 +27,7 @@ impl Depot {
         mode: FetchMode,
         context: &Context,
     ) -> Result<FileReply, DepotError> {
-        if let Some(reply) = self.stored_file(key).await? {
+        if let Some(reply) = self.shared.stored_file(key).await? {
             return Ok(reply);
         }
         let what = name_of(&key.module, key.version.as_str());
@@ -61,12 +35,7 @@ impl Depot {
             return Err(DepotError::NotCached { what: what.into() });
         }
         self.shared.check_may_leave(&key.module, &what)?;
-        let path = key.url_path();
-        if let Some(absence) = self
-            .shared
-            .negatives
-            .get(&path, self.shared.settings.load().absent_ttl)
-        {
+        if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
         let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
@@ -77,33 +46,27 @@ impl Depot {
                 fetch(shared, fetch_key, context, landing)
             })
             .await;
-        match fetched.unwrap_or(Err(DepotError::Lost)) {
-            Ok(Fetched::Small(small)) => Ok(FileReply::Small(small, false)),
-            Ok(Fetched::Growing(growing)) => Ok(FileReply::Growing(growing)),
-            Err(error) => {
-                self.shared.negatives.learn(&path, &error);
-                Err(error)
-            }
-        }
+        fetched.unwrap_or(Err(DepotError::Lost))
     }
+}
 
+impl Shared {
     /// The file if it is stored and sound.
-    async fn stored_file(&self, key: &FileKey) -> Result<Option<FileReply>, DepotError> {
+    async fn stored_file(self: &Arc<Self>, key: &FileKey) -> Result<Option<FileReply>, DepotError> {
         let key = key.clone();
-        match self.shared.store.try_open_file(&key)? {
+        match self.store.try_open_file(&key)? {
             Found::Known(None) => Ok(None),
             // Just opened from memory: small bytes are there too, or arrive with one read.
             Found::Known(Some(stored)) if stored.len() <= SMALL => {
-                Ok(load(&self.shared.store, &key, stored)?)
+                Ok(load(&self.store, &key, stored)?)
             }
             Found::Known(Some(stored)) => Ok(Some(FileReply::Stored(stored))),
             Found::MustWait => {
-                self.shared
-                    .on_disk(move |store| match store.open_file(&key)? {
-                        Some(stored) => load(store, &key, stored),
-                        None => Ok(None),
-                    })
-                    .await
+                self.on_disk(move |store| match store.open_file(&key)? {
+                    Some(stored) => load(store, &key, stored),
+                    None => Ok(None),
+                })
+                .await
             }
         }
     }
@@ -129,12 +92,20 @@ fn load(
     }))
 }
 
-type FileLanding = Landing<FileKey, Result<Fetched, DepotError>>;
+type FileLanding = Landing<FileKey, Result<FileReply, DepotError>>;
 
 async fn fetch(shared: Arc<Shared>, key: FileKey, context: Context, landing: FileLanding) {
-    let chain = shared.chain.load_full();
+    let path = key.url_path();
+    // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
+    let known = match shared.stored_file(&key).await {
+        Ok(stored) => stored.map(Ok).or(shared.known_absence(&path).map(Err)),
+        Err(error) => Some(Err(error)),
+    };
+    if let Some(known) = known {
+        return landing.give(known);
+    }
     let request = Request {
-        path: key.url_path(),
+        path,
         expect: match key.kind {
             FileKind::Info => Expect::Info(Some(key.version.clone())),
             FileKind::Mod => Expect::Mod,
@@ -143,30 +114,34 @@ async fn fetch(shared: Arc<Shared>, key: FileKey, context: Context, landing: Fil
         revalidate: None,
         traceparent: context.traceparent,
     };
-    let what = name_of(&key.module, key.version.as_str());
-    if key.kind == FileKind::Zip {
+    let chain = shared.chain.load_full();
+    let error = if key.kind == FileKind::Zip {
         match chain.fetch_zip(&request).await {
-            Ok(reply) => receive_zip(&shared, key, reply, &landing).await,
-            Err(error) => landing.give(Err(DepotError::from_chain(error, &what))),
+            Ok(reply) => return receive_zip(&shared, key, reply, &landing).await,
+            Err(error) => error,
         }
     } else {
         match chain.fetch_small(&request).await {
-            Ok(Small::Body(reply)) => receive_small(&shared, key, reply, &landing).await,
+            Ok(Small::Body(reply)) => return receive_small(&shared, key, reply, &landing).await,
             // Cannot be: nothing was to be revalidated.
-            Ok(Small::NotModified(_)) => landing.give(Err(DepotError::Lost)),
-            Err(error) => landing.give(Err(DepotError::from_chain(error, &what))),
+            Ok(Small::NotModified(_)) => return landing.give(Err(DepotError::Lost)),
+            Err(error) => error,
         }
-    }
+    };
+    let error = DepotError::from_chain(error, &name_of(&key.module, key.version.as_str()));
+    shared.negatives.learn(&request.path, &error);
+    landing.give(Err(error));
 }
 
 /// Hands out the bytes at once, then keeps them. A store that cannot keep them is no reason to withhold them.
 async fn receive_small(shared: &Arc<Shared>, key: FileKey, reply: Reply, landing: &FileLanding) {
     let digest = store::Digest::of(&reply.body);
     let etag = format!("\"{}\"", &digest.to_string()[..32]).into();
-    landing.give(Ok(Fetched::Small(SmallFile {
+    let small = SmallFile {
         body: reply.body.clone(),
         etag,
-    })));
+    };
+    landing.give(Ok(FileReply::Small(small, false)));
     let from = Origin {
         source: reply.source,
         etag: reply.validators.etag,
@@ -193,7 +168,7 @@ async fn receive_zip(
         Err(error) => return landing.give(Err(error)),
     };
     let (progress, watch) = watch::channel(Progress::Growing(0));
-    landing.give(Ok(Fetched::Growing(GrowingFile::new(
+    landing.give(Ok(FileReply::Growing(GrowingFile::new(
         draft.file().clone(),
         reply.len,
         watch,

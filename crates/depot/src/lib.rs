@@ -15,13 +15,15 @@ mod files;
 mod flight;
 mod growing;
 mod negative;
+mod reply;
 mod settings;
+mod shared;
 mod sumdb;
 
-pub use answers::{AnswerReply, Freshness};
-pub use depot::{Context, Depot, FetchMode, StoreTotals};
+pub use depot::{Depot, StoreTotals};
 pub use error::DepotError;
-pub use files::{FileReply, SmallFile};
 pub use growing::{GrowingFile, Progress};
+pub use reply::{AnswerReply, FileReply, Freshness, SmallFile};
 pub use settings::{Settings, SumdbRoute};
+pub use shared::{Context, FetchMode};
 pub use sumdb::SumdbReply;

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use gomod::ModulePath;
 use jiff::Timestamp;
 use store::{Answer, AnswerKey, AnswerMeta};
-use upstream::Small;
+use sumdb::tile::{Tile, TileLevel};
+use upstream::{Expect, Request, Small};
 
-use crate::depot::Shared;
 use crate::flight::Landing;
+use crate::shared::Shared;
 use crate::{Context, Depot, DepotError, FetchMode, SumdbRoute};
 
 /// An answer of a checksum database.
@@ -48,12 +49,14 @@ impl Depot {
             path: path.to_owned(),
         };
         let immutable = is_immutable(path);
-        let read_key = key.clone();
-        let stored = self
-            .shared
-            .on_disk(move |store| Ok(store.read_answer(&read_key)))
-            .await?;
         let what = format!("{}/{path}", route.name);
+        let Some(expect) = expectation(path) else {
+            return Err(DepotError::Absent {
+                gone: false,
+                reason: format!("{what}: this is no tile's path").into(),
+            });
+        };
+        let stored = stored_answer(&self.shared, &key, &expect).await?;
         match &stored {
             Some(answer) if immutable || mode == FetchMode::CachedOnly => {
                 return Ok(SumdbReply {
@@ -67,43 +70,35 @@ impl Depot {
             }
             _ => {}
         }
-        let url_path = key.url_path();
-        if let Some(absence) = self
-            .shared
-            .negatives
-            .get(&url_path, self.shared.settings.load().absent_ttl)
-        {
+        if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
-        let (shared, flight_key, route, context) = (
-            self.shared.clone(),
-            key.clone(),
-            route.clone(),
-            context.clone(),
-        );
+        let request = Request {
+            path: path.to_owned(),
+            expect,
+            revalidate: None,
+            traceparent: context.traceparent.clone(),
+        };
+        let (shared, flight_key, route) = (self.shared.clone(), key.clone(), route.clone());
         let fetched = self
             .shared
             .sumdb
             .join(&key, move |landing| {
-                fetch(shared, flight_key, route, context, landing)
+                fetch(shared, flight_key, route, request, landing)
             })
             .await;
         match (fetched.unwrap_or(Err(DepotError::Lost)), stored) {
-            (Ok(Small::Body(reply)), _) => Ok(SumdbReply {
-                body: reply.body,
+            (Ok(body), _) => Ok(SumdbReply {
+                body,
                 immutable,
                 stale: None,
             }),
-            (Ok(Small::NotModified(_)), _) => Err(DepotError::Lost),
             (Err(error), Some(answer)) if !error.is_absence() => Ok(SumdbReply {
                 body: answer.body.into(),
                 immutable,
                 stale: Some(error),
             }),
-            (Err(error), _) => {
-                self.shared.negatives.learn(&url_path, &error);
-                Err(error)
-            }
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -135,37 +130,67 @@ fn is_immutable(path: &str) -> bool {
     path.starts_with("lookup/") || path.starts_with("tile/")
 }
 
+/// What the answer at a path must look like to be kept: whether a tile is authentic is for its reader to prove, but a
+/// short one can never be. `None`: there is nothing at such a path.
+fn expectation(path: &str) -> Option<Expect> {
+    if !path.starts_with("tile/") {
+        return Some(Expect::Text);
+    }
+    let tile = Tile::parse_path(path).ok()?;
+    Some(match tile.level() {
+        TileLevel::Data => Expect::Text,
+        TileLevel::Hashes(_) => Expect::Hashes(tile.byte_length() as u64),
+    })
+}
+
+/// What is kept. What cannot be right, whatever put it there, counts as not kept.
+async fn stored_answer(
+    shared: &Arc<Shared>,
+    key: &AnswerKey,
+    expect: &Expect,
+) -> Result<Option<Answer>, DepotError> {
+    let (key, expect) = (key.clone(), expect.clone());
+    shared
+        .on_disk(move |store| {
+            let answer = store.read_answer(&key);
+            Ok(answer.filter(|answer| expect.accepts(&answer.body)))
+        })
+        .await
+}
+
 async fn fetch(
     shared: Arc<Shared>,
     key: AnswerKey,
     route: SumdbRoute,
-    context: Context,
-    landing: Landing<AnswerKey, Result<Small, DepotError>>,
+    request: Request,
+    landing: Landing<AnswerKey, Result<Bytes, DepotError>>,
 ) {
-    let AnswerKey::Sumdb { name, path } = &key else {
-        return;
-    };
+    // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
+    if is_immutable(&request.path)
+        && let Ok(Some(answer)) = stored_answer(&shared, &key, &request.expect).await
+    {
+        return landing.give(Ok(answer.body.into()));
+    }
+    let SumdbRoute {
+        name,
+        base,
+        through_upstreams,
+    } = &route;
     let chain = shared.chain.load_full();
     let fetched = chain
-        .fetch_sumdb(
-            name,
-            path,
-            &route.base,
-            route.through_upstreams,
-            context.traceparent,
-        )
+        .fetch_sumdb(name, &request, base, *through_upstreams)
         .await;
-    let small = match fetched {
-        Ok(small) => small,
+    let reply = match fetched {
+        Ok(Small::Body(reply)) => reply,
+        // Cannot be: nothing was to be revalidated.
+        Ok(Small::NotModified(_)) => return landing.give(Err(DepotError::Lost)),
         Err(error) => {
-            return landing.give(Err(DepotError::from_chain(
-                error,
-                &format!("{name}/{path}"),
-            )));
+            let error = DepotError::from_chain(error, &format!("{name}/{}", request.path));
+            shared.negatives.learn(&key.url_path(), &error);
+            return landing.give(Err(error));
         }
     };
-    landing.give(Ok(small.clone()));
-    let Small::Body(reply) = small else { return };
+    landing.give(Ok(reply.body.clone()));
     let meta = AnswerMeta {
         confirmed: Timestamp::now(),
         source: reply.source,

@@ -23,7 +23,7 @@ pub(crate) const CHUNK: usize = 256 << 10;
 /// encrypted. Go reads archives with gaps, leading or trailing data too, but nothing that makes module zips
 /// writes them, and they are where two readers can see two different archives.
 ///
-/// Names are not judged here ([`check_zip`](crate::check_zip) does), local headers and data when they are read.
+/// Names are not judged here ([`check_zip`](crate::check_zip()) does), local headers and data when they are read.
 pub struct Archive<S> {
     source: S,
     directory: Vec<u8>,

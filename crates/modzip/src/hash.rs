@@ -12,7 +12,7 @@ use crate::workers::Workers;
 /// and declared size.
 ///
 /// Needs, besides the central directory, about 1.2 MiB of memory for each thread, whatever the zip.
-/// Says nothing about names: see [`check_zip`](crate::check_zip).
+/// Says nothing about names: see [`check_zip`](crate::check_zip()).
 pub fn hash_zip<S: ReadAt + ?Sized>(source: &S, size: u64, workers: &Workers) -> Result<H1, Error> {
     Archive::open(source, size)?.hash(workers)
 }

@@ -2,11 +2,11 @@
 //!
 //! A request is answered by the first of these that knows it:
 //!
-//! 1. [`hot`]: small answers given a moment ago, by their path;
-//! 2. [`protocol`]: everything below a module path or `/sumdb/`, answered by the depot;
-//! 3. [`ops`]: health, metrics, the index.
+//! 1. `hot`: small answers given a moment ago, by their path;
+//! 2. `protocol`: everything below a module path or `/sumdb/`, answered by the depot;
+//! 3. `ops`: health, metrics, the index.
 //!
-//! [`listener`] holds what protects all of them from slow, endless or broken clients.
+//! `listener` holds what protects all of them from slow, endless or broken clients.
 
 mod body;
 mod conditional;
@@ -22,6 +22,7 @@ mod protocol;
 mod range;
 mod respond;
 mod service;
+mod state;
 mod target;
 mod tls;
 

@@ -1,11 +1,10 @@
 //! What operators and index readers ask for: health, readiness, metrics, the index.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Query, State as Extract};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -13,14 +12,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::RecordsHealth;
 
-use crate::service::Inner;
+use crate::state::State;
 
 /// The most lines of the index in one answer, as index.golang.org has it.
 const INDEX_LIMIT: u32 = 2000;
 /// How long a readiness check may take.
 const READINESS_LIMIT: Duration = Duration::from_secs(2);
 
-pub(crate) fn router(app: Weak<Inner>) -> Router {
+pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -28,18 +27,7 @@ pub(crate) fn router(app: Weak<Inner>) -> Router {
         .route("/metrics", get(metrics))
         .route("/index", get(index))
         .fallback(unknown)
-        .with_state(Handle(app))
-}
-
-#[derive(Clone)]
-struct Handle(Weak<Inner>);
-
-impl Handle {
-    fn get(&self) -> Result<Arc<Inner>, Failed> {
-        self.0
-            .upgrade()
-            .ok_or_else(|| Failed::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down"))
-    }
+        .with_state(state)
 }
 
 fn plain(status: StatusCode, line: &str) -> Response {
@@ -125,9 +113,8 @@ impl Check {
 }
 
 /// 200 while requests can be answered, if only from the store; 503 when they should go elsewhere.
-async fn readyz(State(app): State<Handle>) -> Result<Response, Failed> {
-    let app = app.get()?;
-    let store = app.depot.store().clone();
+async fn readyz(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed> {
+    let store = state.depot.store().clone();
     let write = tokio::task::spawn_blocking(move || {
         store
             .create_draft()
@@ -141,7 +128,7 @@ async fn readyz(State(app): State<Handle>) -> Result<Response, Failed> {
             "the disk did not answer within {READINESS_LIMIT:?}"
         )),
     };
-    let records_problem = match app.depot.records().health() {
+    let records_problem = match state.depot.records().health() {
         RecordsHealth::Ready | RecordsHealth::Opening => None,
         RecordsHealth::Failed(reason) => Some(format!(
             "{reason}; stop, run `modkeep store rebuild`, and start again"
@@ -151,11 +138,11 @@ async fn readyz(State(app): State<Handle>) -> Result<Response, Failed> {
         Check::new("store", store_problem),
         Check::new("records", records_problem),
     ];
-    for upstream in app.depot.chain().status() {
+    for upstream in state.depot.chain().status() {
         let problem = upstream.failure.map(|failure| failure.to_string());
         checks.push(Check::new(format!("upstream {}", upstream.source), problem));
     }
-    let draining = app.is_draining.load(Ordering::Relaxed);
+    let draining = state.is_draining();
     let status = match (draining, checks.iter().all(|check| check.ok)) {
         (true, _) => "draining",
         (false, true) => "ready",
@@ -174,17 +161,18 @@ async fn readyz(State(app): State<Handle>) -> Result<Response, Failed> {
         .into_response())
 }
 
-async fn metrics(State(app): State<Handle>) -> Result<Response, Failed> {
-    let app = app.get()?;
-    let metrics = &app.metrics;
-    let totals = app.depot.totals();
-    metrics.in_flight.set(signed(app.depot.in_flight() as u64));
+async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed> {
+    let metrics = &state.metrics;
+    let totals = state.depot.totals();
+    metrics
+        .in_flight
+        .set(signed(state.depot.in_flight() as u64));
     metrics.store_files.set(signed(totals.files));
     metrics.store_bytes.set(signed(totals.bytes));
     metrics.records_up.set(i64::from(
-        app.depot.records().health() == RecordsHealth::Ready,
+        state.depot.records().health() == RecordsHealth::Ready,
     ));
-    let quarantined = app.depot.store().quarantined();
+    let quarantined = state.depot.store().quarantined();
     metrics
         .quarantined
         .inc_by(quarantined.saturating_sub(metrics.quarantined.get()));
@@ -204,10 +192,9 @@ struct IndexQuery {
 
 /// One JSON object a line, oldest first; `since` is inclusive (the protocol of index.golang.org).
 async fn index(
-    State(app): State<Handle>,
+    Extract(state): Extract<Arc<State>>,
     Query(query): Query<IndexQuery>,
 ) -> Result<Response, Failed> {
-    let app = app.get()?;
     let bad = |line: &str| Failed::new(StatusCode::BAD_REQUEST, format!("bad request: {line}"));
     let since = match query.since.as_deref().filter(|since| !since.is_empty()) {
         None => Timestamp::UNIX_EPOCH,
@@ -223,8 +210,8 @@ async fn index(
             .min(INDEX_LIMIT),
     };
     // What was stored a moment ago is to be seen.
-    app.depot.records().flush().await;
-    let entries = app.depot.records().index(since, limit).await;
+    state.depot.records().flush().await;
+    let entries = state.depot.records().index(since, limit).await;
     let entries =
         entries.map_err(|error| Failed::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let mut text = String::new();

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use depot::{Context, Depot, FetchMode};
@@ -17,6 +16,7 @@ use crate::metrics::{Endpoint, Metrics, Served};
 use crate::ops;
 use crate::protocol::{Responder, endpoint_of, respond_hot};
 use crate::respond::{self, Answer, Asked};
+use crate::state::State;
 use crate::target::{self, Parsed, Target};
 
 /// Everything that answers requests.
@@ -25,10 +25,8 @@ pub struct App {
     inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub(crate) depot: Depot,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) is_draining: AtomicBool,
+struct Inner {
+    state: Arc<State>,
     hot: HotAnswers,
     router: axum::Router,
 }
@@ -36,7 +34,7 @@ pub(crate) struct Inner {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App")
-            .field("depot", &self.inner.depot)
+            .field("depot", &self.inner.state.depot)
             .finish_non_exhaustive()
     }
 }
@@ -44,14 +42,15 @@ impl std::fmt::Debug for App {
 impl App {
     /// Answers from a depot. `hot_bytes`: how much memory small answers given a moment ago may take.
     pub fn new(depot: Depot, metrics: Arc<Metrics>, hot_bytes: u64) -> Self {
-        let inner = Arc::new_cyclic(|inner| Inner {
-            depot,
-            metrics,
-            is_draining: AtomicBool::new(false),
+        let state = Arc::new(State::new(depot, metrics));
+        let inner = Inner {
             hot: HotAnswers::new(hot_bytes),
-            router: ops::router(inner.clone()),
-        });
-        Self { inner }
+            router: ops::router(state.clone()),
+            state,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// To be called when the depot's chain or settings have changed.
@@ -61,11 +60,11 @@ impl App {
 
     /// Lets `/readyz` say that no more requests should be sent here.
     pub fn start_draining(&self) {
-        self.inner.is_draining.store(true, Ordering::Relaxed);
+        self.inner.state.start_draining();
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.inner.metrics
+        &self.inner.state.metrics
     }
 
     /// Answers one request. Never fails: trouble is an answer, too.
@@ -102,7 +101,7 @@ impl App {
             method: &parts.method,
             headers: &parts.headers,
         };
-        let absent_for = self.inner.depot.settings().absent_ttl.as_secs();
+        let absent_for = self.inner.state.depot.settings().absent_ttl.as_secs();
         let refuse = |refusal| respond::refusal(asked, refusal, absent_for);
         let parsed = match target::parse(parts.uri.path()) {
             Ok(parsed) => parsed,
@@ -158,7 +157,7 @@ impl App {
             request_id: id.as_str().to_owned(),
         };
         let responder = Responder {
-            depot: &self.inner.depot,
+            depot: &self.inner.state.depot,
             hot: &self.inner.hot,
             hot_path: (mode == FetchMode::Allowed).then(|| parts.uri.path()),
             asked: Asked {
@@ -212,9 +211,10 @@ impl App {
             served,
             reason,
         } = answer;
-        self.inner.metrics.count(endpoint, served);
+        self.inner.state.metrics.count(endpoint, served);
         if parts.method != Method::HEAD {
             self.inner
+                .state
                 .metrics
                 .sent
                 .inc_by(response.body().size_hint().exact().unwrap_or_default());

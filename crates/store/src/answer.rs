@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::publish::replace;
-use crate::{Store, StoreError};
+use crate::{Digest, Store, StoreError};
 
 /// Names an answer that may change with time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,13 +66,12 @@ pub struct Answer {
 }
 
 impl Store {
-    /// Reads a stored answer. One that cannot be read or understood counts as absent: it can be fetched again.
+    /// Reads a stored answer. One that cannot be read, or is damaged, counts as absent: it can be fetched again.
     /// Blocks on the disk.
     pub fn read_answer(&self, key: &AnswerKey) -> Option<Answer> {
-        match fs::read(self.answer_path(key)) {
-            Ok(bytes) => decode(&bytes),
-            Err(_) => self.read_imported(key),
-        }
+        let own = fs::read(self.answer_path(key)).ok();
+        own.and_then(|bytes| decode(&bytes))
+            .or_else(|| self.read_imported(key))
     }
 
     /// Keeps an answer in place of an earlier one. Blocks on the disk.
@@ -123,9 +122,22 @@ fn imported_meta(path: &Path) -> AnswerMeta {
     }
 }
 
+/// The first line of a stored answer.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    #[serde(flatten)]
+    meta: AnswerMeta,
+    /// Of the body: it is not made durable, so that a power cut may leave a part of it.
+    sha256: String,
+}
+
 /// One line of JSON, then the body.
 fn encode(answer: &Answer) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(&answer.meta)?;
+    let head = Head {
+        meta: answer.meta.clone(),
+        sha256: Digest::of(&answer.body).to_string(),
+    };
+    let mut bytes = serde_json::to_vec(&head)?;
     bytes.push(b'\n');
     bytes.extend_from_slice(&answer.body);
     Ok(bytes)
@@ -133,9 +145,10 @@ fn encode(answer: &Answer) -> io::Result<Vec<u8>> {
 
 fn decode(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let meta = serde_json::from_slice(&bytes[..end]).ok()?;
-    Some(Answer {
-        meta,
-        body: bytes[end + 1..].to_vec(),
+    let head: Head = serde_json::from_slice(&bytes[..end]).ok()?;
+    let body = bytes[end + 1..].to_vec();
+    (head.sha256 == Digest::of(&body).to_string()).then_some(Answer {
+        meta: head.meta,
+        body,
     })
 }

@@ -12,6 +12,9 @@ use crate::publish::{Published, publish_new};
 use crate::stored::Damage;
 use crate::{Digest, Draft, FileKey, FileKind, StoreError, StoredFile};
 
+/// Bytes of a file's path that its name in the quarantine keeps; file names have at most 255.
+const LONGEST_QUARANTINE_NAME: usize = 200;
+
 /// One directory of stored files, used by one process at a time.
 #[derive(Debug)]
 pub struct Store {
@@ -155,9 +158,12 @@ impl Store {
     /// Takes a damaged file out of the tree, and keeps it for whoever wants to know what happened to it.
     pub fn quarantine(&self, key: &FileKey, damage: &Damage) -> Result<(), StoreError> {
         let path = self.tree_directory().join(key.tree_path());
+        let flat = key.url_path().replace('/', "+");
+        // A path may be longer than a file name can be; its end tells more than its beginning.
+        let start = flat.len().saturating_sub(LONGEST_QUARANTINE_NAME);
         let name = format!(
             "{}.{}",
-            key.url_path().replace('/', "+"),
+            flat.get(start..).unwrap_or_default(),
             Timestamp::now().as_microsecond()
         );
         let destination = self.root.join("quarantine").join(name);

@@ -17,7 +17,7 @@ use url::Url;
 use crate::client::{Client, Limits};
 use crate::file::FileUpstream;
 use crate::http::{HttpUpstream, NoAnswer};
-use crate::sumdb::SumdbRoutes;
+use crate::routes::SumdbRoutes;
 use crate::{ChainError, Failure, Request, Small, ZipReply};
 
 /// How one exchange with an upstream ended, for those who count.
@@ -304,6 +304,9 @@ fn basic(user: &str, password: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Said of `direct` at the end of a chain when all before it say "not found".
+const NOT_ASKED: &str = " (`direct`, the next in the chain, is not supported yet)";
+
 /// Collects what the upstreams of a chain said until one has an answer.
 #[derive(Default)]
 struct Tally {
@@ -326,7 +329,10 @@ impl Tally {
     /// Absent only if nobody who could know was out of reach.
     fn verdict(self, end: End) -> ChainError {
         match self.absence {
-            Some(absence) if self.failures.is_empty() || self.is_settled => {
+            Some(mut absence) if self.failures.is_empty() || self.is_settled => {
+                if end == End::Direct {
+                    absence.reason.push_str(NOT_ASKED);
+                }
                 ChainError::Absent(absence)
             }
             _ if !self.failures.is_empty() => ChainError::Trouble(self.failures),

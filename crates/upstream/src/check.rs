@@ -55,6 +55,10 @@ pub(crate) fn check_headers(
 
 /// Judges a whole body.
 pub(crate) fn check_body(expect: &Expect, body: &[u8]) -> Result<(), Refusal> {
+    // The first of so many random bytes may well be a `<`.
+    if let Expect::Hashes(len) = expect {
+        return check_tile(*len, body);
+    }
     if looks_like_html(body) {
         return Err(Refusal::new(
             Label::GoproxyHtml,
@@ -75,7 +79,8 @@ pub(crate) fn check_body(expect: &Expect, body: &[u8]) -> Result<(), Refusal> {
             )),
         },
         Expect::Zip => check_zip_start(body),
-        Expect::Mod | Expect::Opaque => Ok(()),
+        Expect::Text => check_text(body),
+        Expect::Mod | Expect::Opaque | Expect::Hashes(_) => Ok(()),
     }
 }
 
@@ -122,6 +127,27 @@ fn check_info(version: Option<&Version>, body: &[u8]) -> Result<(), Refusal> {
                 ),
             )
         }),
+    }
+}
+
+fn check_tile(len: u64, body: &[u8]) -> Result<(), Refusal> {
+    if body.len() as u64 == len {
+        return Ok(());
+    }
+    let found = body.len();
+    Err(Refusal::new(
+        Label::Sumdb5xx,
+        format!("the tile has {found} bytes, and its hashes take {len}"),
+    ))
+}
+
+fn check_text(body: &[u8]) -> Result<(), Refusal> {
+    match std::str::from_utf8(body) {
+        Ok(text) if text.trim().is_empty() => {
+            Err(Refusal::new(Label::Sumdb5xx, "the answer is empty"))
+        }
+        Ok(text) if !text.contains('\0') => Ok(()),
+        _ => Err(Refusal::new(Label::Sumdb5xx, "the answer is not text")),
     }
 }
 

@@ -22,8 +22,14 @@ pub(crate) enum Phase {
     Body,
 }
 
-/// Classifies an error of the HTTP client. `url` is the redacted URL asked for.
-pub(crate) fn classify(error: &reqwest::Error, url: &str, phase: Phase) -> Classified {
+/// Classifies an error of the HTTP client. `url` is the redacted URL asked for; `through_proxy` says whether the
+/// connection was to an HTTP proxy.
+pub(crate) fn classify(
+    error: &reqwest::Error,
+    url: &str,
+    phase: Phase,
+    through_proxy: bool,
+) -> Classified {
     let causes = Causes(error);
     let (label, words) = if let Some(lookup) = causes.find::<LookupError>() {
         (lookup.label(), format!("dial tcp: {lookup}"))
@@ -31,8 +37,8 @@ pub(crate) fn classify(error: &reqwest::Error, url: &str, phase: Phase) -> Class
         (Label::GoproxyCorrupt, causes.innermost())
     } else if let Some(tls) = causes.find::<rustls::Error>() {
         (tls_label(tls), format!("tls: {tls}"))
-    } else if let Some(tunnel) = proxy_refusal(&causes) {
-        tunnel
+    } else if let Some(refusal) = proxy_refusal(&causes, through_proxy && error.is_connect()) {
+        refusal
     } else if let Some(io) = causes.find_last_io() {
         let label = io_label(io, phase);
         let text = io_words(io);
@@ -110,7 +116,8 @@ fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
     }
 }
 
-fn proxy_refusal(causes: &Causes<'_>) -> Option<(Label, String)> {
+/// What an HTTP proxy did in place of passing the request on. `to_proxy`: no connection to it came about.
+fn proxy_refusal(causes: &Causes<'_>, to_proxy: bool) -> Option<(Label, String)> {
     if causes.any_text(|text| {
         text.contains("proxy authorization required") || text.contains("proxy authentication")
     }) {
@@ -127,14 +134,24 @@ fn proxy_refusal(causes: &Causes<'_>) -> Option<(Label, String)> {
             format!("proxyconnect tcp: {}", causes.innermost()),
         ));
     }
-    causes
-        .any_text(|text| text.contains("tunnel error") || text.contains("socks"))
-        .then(|| {
-            (
-                Label::HttpproxyConnectFailed,
-                format!("proxyconnect tcp: {}", causes.innermost()),
-            )
-        })
+    if !to_proxy && !causes.any_text(|text| text.contains("tunnel error") || text.contains("socks"))
+    {
+        return None;
+    }
+    Some(match causes.find_last_io() {
+        Some(io) if io.kind() == io::ErrorKind::ConnectionRefused => (
+            Label::HttpproxyRefused,
+            format!("proxyconnect tcp: dial tcp: {}", io_words(io)),
+        ),
+        Some(io) => (
+            Label::HttpproxyConnectFailed,
+            format!("proxyconnect tcp: {}", io_words(io)),
+        ),
+        None => (
+            Label::HttpproxyConnectFailed,
+            format!("proxyconnect tcp: {}", causes.innermost()),
+        ),
+    })
 }
 
 fn tls_label(error: &rustls::Error) -> Label {

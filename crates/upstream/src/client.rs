@@ -72,6 +72,11 @@ impl Client {
             .map_err(String::as_str)
     }
 
+    /// Whether requests for `url` go through an HTTP proxy.
+    pub(crate) fn uses_proxy(&self, url: &Url) -> bool {
+        matches!(self.proxies.for_url(url), Ok(Some(_)))
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -96,7 +96,7 @@ impl HttpUpstream {
         request: &Request,
     ) -> Result<Small, NoAnswer> {
         let response = self.send(client, request).await?;
-        if response.status() == StatusCode::NOT_MODIFIED && request.revalidate.is_some() {
+        if response.status() == StatusCode::NOT_MODIFIED && self.validators(request).is_some() {
             return Ok(Small::NotModified(self.source.clone()));
         }
         let response = self.accept(response, request).await?;
@@ -147,7 +147,7 @@ impl HttpUpstream {
 
     async fn send(&self, client: &Client, request: &Request) -> Result<Response, Failure> {
         let limits = *client.limits();
-        let client = client.get().await.map_err(|reason| Failure {
+        let inner = client.get().await.map_err(|reason| Failure {
             source: self.source.clone(),
             label: Label::TlsMissingCaBundle,
             detail: format!("no HTTP client can be made: {reason}"),
@@ -157,7 +157,7 @@ impl HttpUpstream {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let sent = client.get(&url).headers(self.headers(request)).send();
+            let sent = inner.get(&url).headers(self.headers(request)).send();
             match tokio::time::timeout(limits.first_byte, sent).await {
                 Err(_) => {
                     return Err(self.slow(
@@ -168,7 +168,7 @@ impl HttpUpstream {
                 Ok(Ok(response)) => return Ok(response),
                 // A kept connection may have been closed by the server just before it was used again.
                 Ok(Err(error)) if attempts == 1 && is_stale_connection(&error) => {}
-                Ok(Err(error)) => return Err(self.failed(request, &error, Phase::Head)),
+                Ok(Err(error)) => return Err(self.failed(client, request, &error)),
             }
         }
     }
@@ -200,15 +200,17 @@ impl HttpUpstream {
             header::HeaderName::from_static("traceparent"),
             request.traceparent.as_ref(),
         );
-        if let Some((_, validators)) = request
-            .revalidate
-            .as_ref()
-            .filter(|(source, _)| *source == self.source)
-        {
+        if let Some(validators) = self.validators(request) {
             insert(header::IF_NONE_MATCH, validators.etag.as_ref());
             insert(header::IF_MODIFIED_SINCE, validators.last_modified.as_ref());
         }
         headers
+    }
+
+    /// What this upstream, and no other, can tell from whether its earlier answer still holds.
+    fn validators<'a>(&self, request: &'a Request) -> Option<&'a Validators> {
+        let (source, validators) = request.revalidate.as_ref()?;
+        (*source == self.source).then_some(validators)
     }
 
     /// Lets pass only a 200 whose headers fit what was asked for.
@@ -286,7 +288,7 @@ impl HttpUpstream {
                 Ok(piece)
             }
             Err(error) => {
-                let classified = classify(&error, &url, Phase::Body);
+                let classified = classify(&error, &url, Phase::Body, false);
                 Err(Failure {
                     source: source.clone(),
                     label: classified.label,
@@ -297,8 +299,11 @@ impl HttpUpstream {
         })
     }
 
-    fn failed(&self, request: &Request, error: &reqwest::Error, phase: Phase) -> Failure {
-        let classified = classify(error, &format!("{}/{}", self.source, request.path), phase);
+    fn failed(&self, client: &Client, request: &Request, error: &reqwest::Error) -> Failure {
+        let url = format!("{}/{}", self.source, request.path);
+        // After a redirect, the URL that failed is another one.
+        let through_proxy = error.url().is_some_and(|url| client.uses_proxy(url));
+        let classified = classify(error, &url, Phase::Head, through_proxy);
         self.failure(classified.label, classified.words)
     }
 

@@ -14,6 +14,7 @@ mod file;
 mod guard;
 mod http;
 mod request;
+mod routes;
 mod sumdb;
 
 pub use chain::{Chain, ChainOptions, ChainStatus, Observer, Outcome, UpstreamStatus};

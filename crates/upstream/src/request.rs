@@ -5,6 +5,7 @@ use futures_util::Stream;
 use gomod::Version;
 
 use crate::Failure;
+use crate::check::check_body;
 
 /// What an answer must look like to be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,18 +18,27 @@ pub enum Expect {
     Mod,
     /// A module zip.
     Zip,
-    /// Anything that is no web page: checksum database answers, which their reader verifies.
+    /// Anything that is no web page.
     Opaque,
+    /// Text that is not empty: the notes, records and record tiles of a checksum database, which their reader verifies.
+    Text,
+    /// A hash tile of a checksum database: exactly so many bytes, and any bytes.
+    Hashes(u64),
 }
 
 impl Expect {
     /// The longest body accepted, in bytes (protocol: client reading limits).
     pub(crate) fn limit(&self) -> u64 {
         match self {
-            Self::Info(_) | Self::Opaque => 4 << 20,
+            Self::Info(_) | Self::Opaque | Self::Text | Self::Hashes(_) => 4 << 20,
             Self::List | Self::Mod => 16 << 20,
             Self::Zip => 500 << 20,
         }
+    }
+
+    /// Whether a whole body can be what is expected, so that it is worth keeping.
+    pub fn accepts(&self, body: &[u8]) -> bool {
+        check_body(self, body).is_ok()
     }
 }
 

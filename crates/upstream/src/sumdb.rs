@@ -1,8 +1,6 @@
 //! The way to a checksum database: through an upstream that relays it, else straight to its server.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use url::Url;
 
@@ -10,63 +8,26 @@ use crate::chain::Upstream;
 use crate::http::{HttpUpstream, NoAnswer};
 use crate::{Chain, ChainError, Expect, Request, Small};
 
-/// How long an upstream's word that it relays a database, or does not, is believed.
-const BELIEVED: Duration = Duration::from_mins(5);
-
-/// Which upstream relays which database, as far as they were asked.
-#[derive(Debug, Default)]
-pub(crate) struct SumdbRoutes {
-    known: Mutex<HashMap<(String, String), (bool, Instant)>>,
-}
-
-impl SumdbRoutes {
-    fn get(&self, upstream: &str, name: &str) -> Option<bool> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .get(&(upstream.to_owned(), name.to_owned()))
-            .filter(|(_, asked)| asked.elapsed() < BELIEVED)
-            .map(|(relays, _)| *relays)
-    }
-
-    fn set(&self, upstream: &str, name: &str, relays: bool) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(
-            (upstream.to_owned(), name.to_owned()),
-            (relays, Instant::now()),
-        );
-    }
-}
-
 impl Chain {
-    /// Asks a checksum database for `path` (below its base, without a leading slash). `direct` is the base URL of its own
+    /// Asks a checksum database. The request's path is below the database's base. `direct` is the base URL of its own
     /// server; with `relayed` set, upstreams that relay the database are asked first.
     pub async fn fetch_sumdb(
         &self,
         name: &str,
-        path: &str,
+        request: &Request,
         direct: &Url,
         relayed: bool,
-        traceparent: Option<String>,
     ) -> Result<Small, ChainError> {
-        let request = |path: String| Request {
-            path,
-            expect: Expect::Opaque,
-            revalidate: None,
-            traceparent: traceparent.clone(),
+        let relayed_request = |path: &str, expect: Expect| Request {
+            path: format!("sumdb/{name}/{path}"),
+            expect,
+            ..request.clone()
         };
         let mut failures = Vec::new();
         if relayed {
             for (upstream, http) in self.http_upstreams() {
-                let prefix = format!("sumdb/{name}");
-                match self
-                    .relays(
-                        upstream,
-                        http,
-                        name,
-                        &request(format!("{prefix}/supported")),
-                    )
-                    .await
-                {
+                let supported = relayed_request("supported", Expect::Opaque);
+                match self.relays(upstream, http, name, &supported).await {
                     Ok(true) => {}
                     Ok(false) => continue,
                     Err(failure) => {
@@ -74,10 +35,8 @@ impl Chain {
                         continue;
                     }
                 }
-                match self
-                    .ask(upstream, http, &request(format!("{prefix}/{path}")))
-                    .await
-                {
+                let relayed = relayed_request(&request.path, request.expect.clone());
+                match self.ask(upstream, http, &relayed).await {
                     Ok(small) => return Ok(small),
                     Err(NoAnswer::Absent(absence)) => return Err(ChainError::Absent(absence)),
                     Err(NoAnswer::Failed(failure)) => failures.push(failure),
@@ -85,10 +44,7 @@ impl Chain {
             }
         }
         let server = HttpUpstream::new(direct, None);
-        match server
-            .fetch_small(&self.client, &request(path.to_owned()))
-            .await
-        {
+        match server.fetch_small(&self.client, request).await {
             Ok(small) => Ok(small),
             Err(NoAnswer::Absent(absence)) => Err(ChainError::Absent(absence)),
             Err(NoAnswer::Failed(failure)) => {

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod explain;
 mod serve;
 mod store;
 
@@ -53,6 +54,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
     let result = match cli.command {
         Command::Serve(settings) => serve::serve(environment, &settings),
         Command::Config(command) => config::run(environment, &command),
+        Command::Explain(arguments) => explain::run(environment, &arguments),
         Command::Store(command) => store::run(environment, &command),
         Command::Completions { shell } => Ok(completions::completions(shell)),
         Command::Man { command } => completions::man(command.as_deref()),

@@ -1,0 +1,128 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use gomod::{ModulePath, Revision};
+use jiff::Timestamp;
+use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Store};
+use upstream::Chain;
+
+use crate::flight::Flights;
+use crate::negative::Negatives;
+use crate::reply::{FileReply, Refreshed};
+use crate::{DepotError, Settings};
+
+/// Whether a question may be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchMode {
+    /// Fetch what is not stored.
+    Allowed,
+    /// Answer from the store alone.
+    CachedOnly,
+}
+
+/// What a request carries along.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The `traceparent` to give to upstreams (W3C trace context).
+    pub traceparent: Option<String>,
+    /// The request that began a fetch, for the log.
+    pub request_id: String,
+}
+
+/// What all fetches share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) records: Records,
+    pub(crate) chain: ArcSwap<Chain>,
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) files: Flights<FileKey, Result<FileReply, DepotError>>,
+    pub(crate) answers: Flights<AnswerKey, Result<Refreshed, DepotError>>,
+    pub(crate) sumdb: Flights<AnswerKey, Result<Bytes, DepotError>>,
+    pub(crate) negatives: Negatives,
+    pub(crate) stored_files: AtomicU64,
+    pub(crate) stored_bytes: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Refuses to send a private name anywhere.
+    pub(crate) fn check_may_leave(
+        &self,
+        module: &ModulePath,
+        what: &str,
+    ) -> Result<(), DepotError> {
+        if self.settings.load().private.matches(module) {
+            return Err(DepotError::DirectUnsupported {
+                what: what.into(),
+                why: "it matches the private patterns, so that no GOPROXY server may be asked",
+            });
+        }
+        Ok(())
+    }
+
+    /// An upstream's word, not too long ago, that there is nothing at a path.
+    pub(crate) fn known_absence(&self, path: &str) -> Option<DepotError> {
+        self.negatives.get(path, self.settings.load().absent_ttl)
+    }
+
+    pub(crate) async fn note_stored(&self, key: FileKey, published: &PublishedFile, from: Origin) {
+        if !published.is_new {
+            return;
+        }
+        self.stored_files.fetch_add(1, Ordering::Relaxed);
+        self.stored_bytes
+            .fetch_add(published.stored.len(), Ordering::Relaxed);
+        let record = FileRecord {
+            key,
+            size: published.stored.len(),
+            digest: published.digest,
+            source: Some(from.source),
+            etag: from.etag,
+            stored: Timestamp::now(),
+        };
+        self.records.add(record).await;
+    }
+
+    /// Does something that may wait for the disk where waiting is allowed.
+    pub(crate) async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Store) -> Result<T, store::StoreError> + Send + 'static,
+    ) -> Result<T, DepotError> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => result.map_err(DepotError::from),
+            Err(_) => Err(DepotError::Lost),
+        }
+    }
+}
+
+/// Where a stored file came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) source: String,
+    pub(crate) etag: Option<String>,
+}
+
+/// `module@version`, as the `go` command names a query.
+pub(crate) fn name_of(module: &ModulePath, revision: &str) -> String {
+    format!("{module}@{revision}")
+}
+
+/// What an answer is about, for people.
+pub(crate) fn describe(key: &AnswerKey) -> String {
+    match key {
+        AnswerKey::List(module) => format!("{module} (list of versions)"),
+        AnswerKey::Latest(module) => name_of(module, "latest"),
+        AnswerKey::Query(module, revision) => name_of(module, Revision::as_str(revision)),
+        AnswerKey::Sumdb { name, path } => format!("{name}/{path}"),
+    }
+}

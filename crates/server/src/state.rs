@@ -1,0 +1,32 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use depot::Depot;
+
+use crate::metrics::Metrics;
+
+/// What everything that answers requests shares.
+pub(crate) struct State {
+    pub(crate) depot: Depot,
+    pub(crate) metrics: Arc<Metrics>,
+    draining: AtomicBool,
+}
+
+impl State {
+    pub(crate) fn new(depot: Depot, metrics: Arc<Metrics>) -> Self {
+        Self {
+            depot,
+            metrics,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether no more requests should be sent here.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}

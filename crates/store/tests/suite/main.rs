@@ -1,0 +1,21 @@
+//! What those who use a store can rely on, whatever happens to its files.
+//!
+//! * [`scene`] makes stores and keys.
+//! * `files`: publication, and what a damaged file does.
+//! * `imported`: files that somebody else put into the tree.
+//! * `answers`: what may change.
+//! * `lifecycle`: lock, leftovers, the mark of a crash.
+//! * `records`, `index`, `rebuild`: what is known about the files.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a set-up that does not work fails the test"
+)]
+
+mod answers;
+mod files;
+mod imported;
+mod index;
+mod lifecycle;
+mod rebuild;
+mod records;
+mod scene;
