@@ -36,14 +36,15 @@ impl Depot {
             return Ok(answer.clone().into_reply(settings.ttl, None));
         }
         let refreshed = match &stored {
-            None => self.refresh(key, context).await,
-            Some(answer) => {
+            Some(answer) if was_ever_confirmed(answer) => {
                 let refresh = self.refresh(key, context);
                 match tokio::time::timeout(settings.stale_wait, refresh).await {
                     Ok(refreshed) => refreshed,
                     Err(_) => return Ok(answer.clone().into_reply(settings.ttl, None)),
                 }
             }
+            // What was put together here may lack most of what there is: it is for need alone.
+            Some(_) | None => self.refresh(key, context).await,
         };
         match (refreshed, stored) {
             (Ok(refreshed), _) => Ok(AnswerReply {
@@ -180,6 +181,11 @@ fn validators(answer: &Answer) -> Option<(String, Validators)> {
         last_modified: answer.meta.last_modified.clone(),
     };
     (validators != Validators::default()).then(|| (answer.meta.source.clone(), validators))
+}
+
+/// Whether an upstream gave an answer at some time.
+fn was_ever_confirmed(answer: &Answer) -> bool {
+    answer.meta.confirmed > Timestamp::UNIX_EPOCH
 }
 
 /// Seconds for which an answer still counts as fresh.

@@ -51,6 +51,7 @@ impl Depot {
     pub fn reconfigure(&self, chain: Chain, settings: Settings) {
         self.shared.chain.store(Arc::new(chain));
         self.shared.settings.store(Arc::new(settings));
+        self.shared.negatives.clear();
     }
 
     /// Opens the records, adds what an earlier process could not write down, and counts what is stored. Takes as long as

@@ -163,7 +163,12 @@ async fn receive_zip(
     mut reply: ZipReply,
     landing: &FileLanding,
 ) {
-    let draft = match shared.on_disk(store::Store::create_draft).await {
+    let announced = reply.len.unwrap_or_default();
+    let room = move |store: &store::Store| {
+        let draft = store.create_draft()?;
+        draft.reserve(announced).map(|()| draft)
+    };
+    let draft = match shared.on_disk(room).await {
         Ok(draft) => draft,
         Err(error) => return landing.give(Err(error)),
     };

@@ -54,6 +54,14 @@ impl GrowingFile {
         }
     }
 
+    /// Why there will be no more of it, if that is known already.
+    pub fn failure(&self) -> Option<DepotError> {
+        match &*self.progress.borrow() {
+            Progress::Failed(error) => Some(error.clone()),
+            Progress::Growing(_) | Progress::Complete(_) => None,
+        }
+    }
+
     /// Waits until a byte at `position` may be read, or never will be.
     pub async fn wait_for(&mut self, position: u64) -> Progress {
         let reached = self.progress.wait_for(|progress| match progress {

@@ -30,6 +30,11 @@ impl Negatives {
         None
     }
 
+    /// Forgets all, because others are asked from now on.
+    pub(crate) fn clear(&self) {
+        self.known.clear();
+    }
+
     /// Remembers an absence; anything else is not remembered, so that trouble heals by itself.
     pub(crate) fn learn(&self, path: &str, error: &DepotError) {
         if error.is_absence() {

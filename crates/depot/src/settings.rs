@@ -34,7 +34,7 @@ impl Default for Settings {
         Self {
             ttl: Duration::from_mins(1),
             absent_ttl: Duration::from_secs(30),
-            stale_wait: Duration::from_millis(500),
+            stale_wait: Duration::from_millis(300),
             private: Patterns::default(),
             sumdbs: Vec::new(),
         }

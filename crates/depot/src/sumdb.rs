@@ -1,13 +1,15 @@
 //! What a checksum database says, passed on unchanged: the `go` command verifies it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use fault::Label;
 use gomod::ModulePath;
 use jiff::Timestamp;
 use store::{Answer, AnswerKey, AnswerMeta};
 use sumdb::tile::{Tile, TileLevel};
-use upstream::{Expect, Request, Small};
+use upstream::{Expect, Failure, Request, Small};
 
 use crate::flight::Landing;
 use crate::shared::Shared;
@@ -20,7 +22,11 @@ pub struct SumdbReply {
     pub body: Bytes,
     /// Whether it can never change.
     pub immutable: bool,
-    /// Set when the database could not be asked and this is its last known answer.
+    /// When the database gave it.
+    pub confirmed: Timestamp,
+    /// Whether the database was waited for.
+    pub fetched: bool,
+    /// Set when the database could not be asked, or not in time, and this is its last known answer.
     pub stale: Option<DepotError>,
 }
 
@@ -62,6 +68,8 @@ impl Depot {
                 return Ok(SumdbReply {
                     body: answer.body.clone().into(),
                     immutable,
+                    confirmed: answer.meta.confirmed,
+                    fetched: false,
                     stale: None,
                 });
             }
@@ -80,22 +88,30 @@ impl Depot {
             traceparent: context.traceparent.clone(),
         };
         let (shared, flight_key, route) = (self.shared.clone(), key.clone(), route.clone());
-        let fetched = self
-            .shared
-            .sumdb
-            .join(&key, move |landing| {
-                fetch(shared, flight_key, route, request, landing)
-            })
-            .await;
+        let fetching = self.shared.sumdb.join(&key, move |landing| {
+            fetch(shared, flight_key, route, request, landing)
+        });
+        let fetched = if stored.is_some() {
+            let limit = self.shared.settings.load().stale_wait;
+            tokio::time::timeout(limit, fetching)
+                .await
+                .unwrap_or_else(|_| Some(Err(slow(&key, limit))))
+        } else {
+            fetching.await
+        };
         match (fetched.unwrap_or(Err(DepotError::Lost)), stored) {
             (Ok(body), _) => Ok(SumdbReply {
                 body,
                 immutable,
+                confirmed: Timestamp::now(),
+                fetched: true,
                 stale: None,
             }),
             (Err(error), Some(answer)) if !error.is_absence() => Ok(SumdbReply {
                 body: answer.body.into(),
                 immutable,
+                confirmed: answer.meta.confirmed,
+                fetched: false,
                 stale: Some(error),
             }),
             (Err(error), _) => Err(error),
@@ -117,6 +133,20 @@ impl Depot {
         }
         Ok(())
     }
+}
+
+/// What those are told who need not wait for the end of a fetch.
+fn slow(key: &AnswerKey, limit: Duration) -> DepotError {
+    let AnswerKey::Sumdb { name, path } = key else {
+        return DepotError::Lost;
+    };
+    let failure = Failure {
+        source: name.clone(),
+        label: Label::GoproxySlow,
+        detail: format!("reading {name}/{path}: no answer within {limit:?}"),
+        retry_after: None,
+    };
+    DepotError::Upstream([failure].into())
 }
 
 /// The module that a `lookup/<module>@<version>` asks for.

@@ -30,4 +30,4 @@ pub use body::Body;
 pub use listener::{Limits, Listener, ServeError};
 pub use metrics::{METRICS, MetricDoc, Metrics};
 pub use service::App;
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{Certificate, TlsError, TlsFiles};

@@ -123,7 +123,13 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` comes; then takes no more connections and waits for requests under way, within limits.
+    /// The certificate in use, to be read again on demand; `None` without TLS.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
+    }
+
+    /// Serves until `stop` comes; then finishes requests under way, within limits. For as long as there are any, those who
+    /// still come are answered, too: load balancers learn from `/readyz` in their own time that they are to go elsewhere.
     pub async fn serve(self, app: App, stop: impl Future<Output = ()>) {
         let acceptor = self.certificate.as_ref().map(Certificate::acceptor);
         let watcher = self
@@ -136,17 +142,50 @@ impl Listener {
             app: app.clone(),
             limits: self.limits,
         });
-        let graceful = GracefulShutdown::new();
-        let permits = Arc::new(Semaphore::new(self.limits.connections));
-        let mut stop = std::pin::pin!(stop);
+        let mut door = Door {
+            socket: self.socket,
+            permits: Arc::new(Semaphore::new(self.limits.connections)),
+            server,
+        };
+        let (before, late) = (GracefulShutdown::new(), GracefulShutdown::new());
+        door.let_in(&before, stop).await;
+        app.start_draining();
+        let drained = async {
+            door.let_in(&late, before.shutdown()).await;
+            drop(door);
+            late.shutdown().await;
+        };
+        if tokio::time::timeout(self.limits.drain, drained)
+            .await
+            .is_err()
+        {
+            tracing::warn!(limit = ?self.limits.drain, "requests were still under way when the time to drain was over");
+        }
+        if let Some(watcher) = watcher {
+            watcher.abort();
+        }
+    }
+}
+
+/// Where connections come in, as many at a time as there are permits.
+struct Door {
+    socket: TcpListener,
+    permits: Arc<Semaphore>,
+    server: Arc<Server>,
+}
+
+impl Door {
+    /// Takes up connections until `until` is over. `graceful` ends them later.
+    async fn let_in(&mut self, graceful: &GracefulShutdown, until: impl Future<Output = ()>) {
+        let mut until = std::pin::pin!(until);
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&self.socket, &permits) => accepted,
-                () = &mut stop => break,
+                accepted = self.accept() => accepted,
+                () = &mut until => return,
             };
             match accepted {
                 Ok((stream, permit)) => {
-                    let (server, watcher) = (server.clone(), graceful.watcher());
+                    let (server, watcher) = (self.server.clone(), graceful.watcher());
                     tokio::spawn(async move {
                         server.connection(stream, watcher).await;
                         drop(permit);
@@ -159,31 +198,18 @@ impl Listener {
                 }
             }
         }
-        drop(self.socket);
-        app.start_draining();
-        if tokio::time::timeout(self.limits.drain, graceful.shutdown())
-            .await
-            .is_err()
-        {
-            tracing::warn!(limit = ?self.limits.drain, "requests were still under way when the time to drain was over");
-        }
-        if let Some(watcher) = watcher {
-            watcher.abort();
-        }
     }
-}
 
-async fn accept(
-    socket: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = permits
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (stream, _) = socket.accept().await?;
-    Ok((stream, permit))
+    async fn accept(&self) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let (stream, _) = self.socket.accept().await?;
+        Ok((stream, permit))
+    }
 }
 
 async fn watch(certificate: Arc<Certificate>) {
@@ -255,7 +281,11 @@ impl Server {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = TokioIo::new(StallGuard::new(stream, self.limits.stall));
+        let stream = TokioIo::new(StallGuard::new(
+            stream,
+            self.limits.header,
+            self.limits.stall,
+        ));
         let app = self.app.clone();
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (app, queue) = (

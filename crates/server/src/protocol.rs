@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use depot::{Context, Depot, FetchMode, FileReply, Freshness, SmallFile};
+use gomod::{ModulePath, Version};
 use http::HeaderValue;
 use jiff::Timestamp;
 use store::{AnswerKey, FileKey, FileKind};
@@ -88,12 +89,15 @@ impl Responder<'_> {
                 media_type,
                 how(etag_header(stored.etag()), Served::Hit),
             )),
-            FileReply::Growing(growing) => Ok(respond::growing(
-                self.asked,
-                growing,
-                media_type,
-                how(None, Served::Miss),
-            )),
+            FileReply::Growing(growing) => match growing.failure() {
+                Some(error) => Err(error.into()),
+                None => Ok(respond::growing(
+                    self.asked,
+                    growing,
+                    media_type,
+                    how(None, Served::Miss),
+                )),
+            },
         }
     }
 
@@ -154,6 +158,12 @@ impl Responder<'_> {
                 ));
             }
             "latest" => {}
+            // What cannot be a question is passed on to nobody: it might name something private.
+            _ if rest.starts_with("lookup/") && !is_lookup(&rest) => {
+                return Err(Refusal::bad_request(format!(
+                    "{path}: a look-up is written lookup/<module>@<version>, escaped as in every path"
+                )));
+            }
             _ if rest.starts_with("lookup/") || rest.starts_with("tile/") => {}
             _ => {
                 return Err(Refusal::not_found(format!(
@@ -166,14 +176,14 @@ impl Responder<'_> {
             .sumdb(&route, &rest, self.mode, self.context)
             .await?;
         let seconds = if reply.immutable { 86_400 } else { 60 };
-        let mut answer = respond::bytes(
-            self.asked,
-            &reply.body,
-            media_type,
-            how(seconds, Served::Hit),
-        );
+        let served = if reply.fetched {
+            Served::Miss
+        } else {
+            Served::Hit
+        };
+        let mut answer = respond::bytes(self.asked, &reply.body, media_type, how(seconds, served));
         if let Some(error) = reply.stale {
-            respond::mark_stale(&mut answer, 0, &error.to_string());
+            respond::mark_stale(&mut answer, age_of(reply.confirmed), &error.to_string());
         }
         Ok(answer)
     }
@@ -206,14 +216,25 @@ pub(crate) fn respond_hot(asked: Asked<'_>, hot: &HotAnswer, served: Served) -> 
     };
     let mut answer = respond::bytes(asked, &hot.body, hot.content_type.clone(), how);
     if let Some(stale) = &hot.stale {
-        let age = Timestamp::now().duration_since(stale.confirmed).as_secs();
-        respond::mark_stale(
-            &mut answer,
-            u64::try_from(age).unwrap_or_default(),
-            &stale.reason,
-        );
+        respond::mark_stale(&mut answer, age_of(stale.confirmed), &stale.reason);
     }
     answer
+}
+
+/// Seconds since an answer was confirmed.
+fn age_of(confirmed: Timestamp) -> u64 {
+    let age = Timestamp::now().duration_since(confirmed).as_secs();
+    u64::try_from(age).unwrap_or_default()
+}
+
+/// Whether the path below a checksum database asks for a module's version.
+fn is_lookup(path: &str) -> bool {
+    let asked = path
+        .strip_prefix("lookup/")
+        .and_then(|asked| asked.rsplit_once('@'));
+    asked.is_some_and(|(module, version)| {
+        ModulePath::unescape(module).is_ok() && Version::unescape(version).is_ok()
+    })
 }
 
 /// The tag of a changeable answer: its bytes decide.

@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use depot::{Context, Depot, FetchMode};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use tower::ServiceExt as _;
 
@@ -228,7 +228,11 @@ impl App {
             began,
             reason.as_deref(),
         );
-        response.headers_mut().insert(REQUEST_ID, id.into_header());
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id.into_header());
+        if self.inner.state.is_draining() && parts.version <= Version::HTTP_11 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }

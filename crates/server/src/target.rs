@@ -103,12 +103,14 @@ fn parse_module(escaped: &str) -> Result<ModulePath, BadTarget> {
             element.len()
         )));
     }
-    ModulePath::unescape(escaped)
-        .map_err(|error| BadTarget::Malformed(explain_case(escaped, error.to_string())))
+    ModulePath::unescape(escaped).map_err(|error| {
+        let is_right = |right: &str| ModulePath::unescape(right).is_ok();
+        BadTarget::Malformed(explain_case(escaped, error.to_string(), is_right))
+    })
 }
 
 /// The commonest mistake of people who write such a URL by hand.
-fn explain_case(escaped: &str, reason: String) -> String {
+fn explain_case(escaped: &str, reason: String, is_right: impl Fn(&str) -> bool) -> String {
     if escaped.contains(|c: char| c.is_ascii_uppercase()) && !escaped.contains('!') {
         let right: String = escaped
             .chars()
@@ -120,7 +122,7 @@ fn explain_case(escaped: &str, reason: String) -> String {
                 }
             })
             .collect();
-        if ModulePath::unescape(&right).is_ok() {
+        if is_right(&right) {
             return format!(
                 "{reason}: upper-case letters are written as ! and the lower-case letter: {right}"
             );
@@ -147,8 +149,10 @@ fn parse_file(module: ModulePath, file: &str) -> Result<Target, BadTarget> {
             escaped.len()
         )));
     }
-    let revision =
-        Revision::unescape(escaped).map_err(|error| BadTarget::Malformed(error.to_string()))?;
+    let revision = Revision::unescape(escaped).map_err(|error| {
+        let is_right = |right: &str| Revision::unescape(right).is_ok();
+        BadTarget::Malformed(explain_case(escaped, error.to_string(), is_right))
+    })?;
     let fitting = revision.canonical().map(|version| fit(&module, version));
     match (fitting, kind) {
         (Some(Ok(version)), kind) => Ok(Target::File(FileKey {
@@ -334,7 +338,6 @@ mod tests {
             ("/example.com/m/@v/v1.2.3.tar", "VERSION.zip"),
             ("/example.com/m/@v/", "VERSION.zip"),
             ("/example.com/m/@v/V1.2.3.info", ""),
-            ("/example.com/m/@v/a b.info", ""),
             ("/nodots/m/@v/list", "missing dot in first path element"),
             ("/-flag.com/m/@v/list", "leading dash"),
             ("/@v/list", ""),

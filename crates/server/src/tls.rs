@@ -51,7 +51,7 @@ pub enum TlsError {
 
 /// The certificate in use. New connections get the newest one; a bad change of the files changes nothing.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+pub struct Certificate {
     files: TlsFiles,
     current: ArcSwap<CertifiedKey>,
     read_at: ArcSwap<[Option<SystemTime>; 2]>,
@@ -77,8 +77,8 @@ impl Certificate {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// Reads the files again if they have changed.
-    pub(crate) fn refresh(&self) {
+    /// Reads the files again if they have changed. Blocks on the disk.
+    pub fn refresh(&self) {
         let now = modified(&self.files);
         if *self.read_at.load_full() == now {
             return;

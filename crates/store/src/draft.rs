@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::FallocateFlags;
 use tempfile::TempPath;
 
 use crate::{Digest, Hasher, StoreError};
@@ -37,6 +38,19 @@ impl Draft {
             hasher: Hasher::default(),
             len: 0,
         })
+    }
+
+    /// Makes room for so many bytes in all, so that a disk that is too full says so before the first of them.
+    ///
+    /// # Errors
+    /// When there is not as much room. A file system that cannot tell is no error.
+    pub fn reserve(&self, len: u64) -> Result<(), StoreError> {
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+            // Of no bytes, or on a file system without this function.
+            Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(StoreError::io("make room for", &self.path)(error.into())),
+        }
     }
 
     /// Appends bytes. On an error nothing more can be said of the file's content; drop the draft.

@@ -61,6 +61,11 @@ pub(crate) fn classify(
         (Label::Http2Goaway, causes.innermost())
     } else if causes.any_text(|text| text.contains("stream error")) {
         (Label::Http2StreamError, causes.innermost())
+    } else if causes.any(hyper::Error::is_parse) {
+        (
+            Label::GoproxyCorrupt,
+            format!("malformed HTTP response ({})", causes.innermost()),
+        )
     } else if error.is_connect() {
         (Label::TcpRefused, causes.innermost())
     } else {
@@ -87,6 +92,10 @@ impl<'a> Causes<'a> {
 
     fn find<T: StdError + 'static>(&self) -> Option<&'a T> {
         self.iter().find_map(|error| error.downcast_ref())
+    }
+
+    fn any<T: StdError + 'static>(&self, test: impl Fn(&T) -> bool) -> bool {
+        self.find().is_some_and(test)
     }
 
     fn find_last_io(&self) -> Option<&'a io::Error> {

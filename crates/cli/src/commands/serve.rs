@@ -67,6 +67,7 @@ impl Server<'_> {
         let depot = Depot::new(store, chain, effective.depot.clone());
         let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes);
         announce(&listener, resolved, effective);
+        let certificate = listener.certificate();
         let catching_up = {
             let depot = depot.clone();
             tokio::spawn(async move { depot.catch_up().await })
@@ -81,7 +82,12 @@ impl Server<'_> {
                     tracing::info!(signal = name, "finishing requests under way, then stopping");
                     break;
                 }
-                Order::Reload => self.reload(&depot, &app, &metrics, effective),
+                Order::Reload => {
+                    if let Some(certificate) = &certificate {
+                        certificate.refresh();
+                    }
+                    self.reload(&depot, &app, &metrics, effective);
+                }
             }
         }
         let _not_waiting = stop.send(());

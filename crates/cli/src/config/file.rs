@@ -83,15 +83,13 @@ impl Found<'_> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             let origin = self.lines.origin(key.span().start);
-            if let DeValue::Table(inner) = value.get_ref() {
-                if SETTINGS
-                    .iter()
-                    .any(|setting| setting.name.starts_with(&format!("{name}.")))
-                {
-                    self.table(&format!("{name}."), inner);
-                } else {
-                    self.errors.push(unknown(&name, origin));
-                }
+            let is_table = SETTINGS
+                .iter()
+                .any(|setting| setting.name.starts_with(&format!("{name}.")));
+            if let DeValue::Table(inner) = value.get_ref()
+                && is_table
+            {
+                self.table(&format!("{name}."), inner);
             } else if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
                 match scalar(value) {
                     Some(text) => self.values.push(FileValue {

@@ -185,7 +185,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "cache.stale-wait",
         ValueKind::Duration,
-        "500ms",
+        "300ms",
         "How long a request waits for a refresh before it gets the stored answer.",
     )
     .reloadable(),

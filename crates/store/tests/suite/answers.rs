@@ -21,7 +21,7 @@ fn keys() -> Vec<AnswerKey> {
         AnswerKey::Latest(acme()),
         query("main"),
         query("Main"),
-        query("feature/x"),
+        query("release-1.x+y"),
         query("v1"),
         sumdb("latest"),
         sumdb("lookup/example.com/!acme@v1.0.0"),
@@ -55,7 +55,7 @@ fn an_answer_comes_back_as_it_was_given() {
         b"v1.0.0\nv1.1.0\n",
         b"\n\n{\"a\":1}\n",
         b"\0\xff\n\r\n",
-        &[b'x'; 100_000],
+        &vec![b'x'; 100_000],
     ];
     for key in keys() {
         assert_eq!(scene.store.read_answer(&key), None, "{key:?}");

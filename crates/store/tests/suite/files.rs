@@ -131,14 +131,18 @@ fn what_is_not_there_is_no_error() {
             Found::Known(Some(_))
         ));
     }
-    scene.store.publish_bytes(b"module m\n", &go_mod()).unwrap();
-    // A file where the path of another module has a folder.
-    let below = key(
-        "example.com/Acme/@v/v1.0.0-!r!c1.mod".trim_end_matches("/@v/v1.0.0-!r!c1.mod"),
-        "v9.0.0",
-        FileKind::Mod,
-    );
+    // A file where the module would have its folder.
+    fs::create_dir(scene.root().join("tree/example.com")).unwrap();
+    fs::write(scene.root().join("tree/example.com/file"), "").unwrap();
+    let below = key("example.com/file/m", "v1.0.0", FileKind::Mod);
     assert!(scene.store.open_file(&below).unwrap().is_none());
+    assert!(
+        scene
+            .store
+            .versions(&module("example.com/file/m"))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -159,8 +163,7 @@ fn a_file_whose_length_has_changed_is_set_aside_and_its_name_is_free_again() {
     if !keeps_stamps(&scene) {
         return;
     }
-    type Harm = fn(&File);
-    let harms: [Harm; 3] = [
+    let harms: [fn(&File); 3] = [
         |file| file.set_len(3).unwrap(),
         |file| file.set_len(0).unwrap(),
         |file| file.set_len(4000).unwrap(),
@@ -295,7 +298,7 @@ fn the_end_of_a_zip_is_told_from_a_cut_one() {
         zip.extend_from_slice(comment);
         zip
     };
-    let longest = [b'c'; 65_535];
+    let longest = vec![b'c'; 65_535];
     assert!(ends(&commented(&longest, 65_535)));
     assert!(!ends(&commented(&longest, 65_534)));
     assert!(!ends(&commented(&longest[1..], 65_535)));

@@ -138,7 +138,7 @@ async fn after_a_crash_what_came_since_the_last_record_is_added() {
     // Long before the last record: that is not what a crash has left.
     let old = nth(7, FileKind::Mod);
     publish(&scene, &old);
-    set_age(&scene, &old, Duration::from_secs(3600));
+    set_age(&scene, &old, Duration::from_hours(1));
     records.close().await;
 
     let records = Records::start(scene.root());
@@ -160,7 +160,7 @@ async fn with_no_record_at_all_every_file_came_since() {
     let scene = Scene::new();
     let old = nth(1, FileKind::Mod);
     publish(&scene, &old);
-    set_age(&scene, &old, Duration::from_secs(86_400 * 365));
+    set_age(&scene, &old, Duration::from_hours(8760));
     let records = Records::start(scene.root());
     let report = rebuild_records(&scene.store, &records, Scope::SinceLastRecord)
         .await

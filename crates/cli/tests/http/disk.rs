@@ -1,0 +1,197 @@
+//! A disk that is full, read-only, or limited: trouble on this side, said as such, and over when it is over.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use testkit::{Modkeep, ModkeepCommand, Module};
+
+use crate::scene::{
+    Ask as _, BINARY, INFO, LIST, MOD, SOON, Scene, ZIP, class_of, isolated, variable, within,
+};
+
+/// A zip of two megabytes.
+const BIG: &str = "/example.com/big/@v/v1.0.0.zip";
+
+fn with_big() -> Scene {
+    let scene = Scene::new();
+    scene
+        .tree
+        .add(&Module::big("example.com/big", "v1.0.0", 2 << 20));
+    scene
+}
+
+/// `modkeep` begun by a script, which gets its arguments.
+fn behind(scene: &Scene, script: &str) -> ModkeepCommand {
+    let file = scene.file("start");
+    let data = scene.data();
+    fs::create_dir_all(&data).unwrap();
+    let text = format!(
+        "#!/bin/bash\nset -e\ndata='{}'\nmodkeep='{BINARY}'\n{script}\n",
+        data.display()
+    );
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let url = scene.upstream.url();
+    [("upstream", url.as_str()), ("sumdb", "off")].iter().fold(
+        isolated(ModkeepCommand::new(file).data(data)),
+        |command, (name, value)| command.env(&variable(name), value),
+    )
+}
+
+/// Whether this process may mount file systems where nobody else sees them.
+fn can_mount(what: &str) -> bool {
+    let tried = Command::new("unshare")
+        .args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"])
+        .output();
+    let can = tried.is_ok_and(|output| output.status.success());
+    if !can {
+        testkit::skipped(what);
+    }
+    can
+}
+
+/// A `modkeep` with its store on a file system of its own.
+fn on_tmpfs(scene: &Scene, options: &str) -> ModkeepCommand {
+    let script = format!(
+        "exec unshare --mount bash -c 'mount -t tmpfs -o {options} none \"$0\" && exec \"$@\"' \"$data\" \"$modkeep\" \"$@\""
+    );
+    behind(scene, &script)
+}
+
+/// The store's folder as the process sees it.
+fn inside(scene: &Scene, modkeep: &Modkeep) -> PathBuf {
+    let data = scene.data();
+    let data = data.strip_prefix("/").unwrap();
+    Path::new(&format!("/proc/{}/root", modkeep.pid())).join(data)
+}
+
+#[test]
+fn a_full_disk_is_trouble_until_there_is_room_again() {
+    if !can_mount("a full disk (no right to mount a file system)") {
+        return;
+    }
+    let scene = with_big();
+    let modkeep = on_tmpfs(&scene, "size=4m").start();
+    modkeep.get_stored(MOD);
+    let filler = inside(&scene, &modkeep).join("filler");
+    let mut size = 4 << 20;
+    while size > 0 && fs::write(&filler, vec![1; size]).is_err() {
+        size -= 64 << 10;
+    }
+    for _ in 0..2 {
+        let reply = modkeep.get_anew(BIG);
+        assert_eq!(
+            (reply.status, class_of(&reply).as_str()),
+            (503, "disk-full")
+        );
+    }
+    // What is small is passed on although it cannot be kept, and what is kept is served.
+    for path in [INFO, LIST, MOD] {
+        assert!(modkeep.get(path).body == scene.source(path), "{path}");
+    }
+    fs::remove_file(&filler).unwrap();
+    assert!(modkeep.get_anew(BIG).body == scene.source(BIG));
+    assert!(modkeep.get_stored(BIG).body == scene.source(BIG));
+    assert!(modkeep.get_stored(ZIP).body == scene.source(ZIP));
+    assert_eq!(modkeep.terminate().code, Some(0));
+}
+
+#[test]
+fn a_disk_that_takes_no_more_files_makes_the_server_degraded() {
+    if !can_mount("a disk without inodes (no right to mount a file system)") {
+        return;
+    }
+    let scene = with_big();
+    let modkeep = on_tmpfs(&scene, "size=16m,nr_inodes=60").start();
+    modkeep.get_stored(MOD);
+    within(SOON, "it is ready", || {
+        modkeep.get("/readyz").text().contains("\"ready\"")
+    });
+    let folder = inside(&scene, &modkeep);
+    let fillers: Vec<PathBuf> = (0..60)
+        .map(|number| folder.join(format!("filler{number}")))
+        .take_while(|file| fs::write(file, b"").is_ok())
+        .collect();
+    let report = modkeep.get("/readyz");
+    assert_eq!(report.status, 200);
+    assert!(report.text().contains("\"degraded\""), "{}", report.text());
+    assert!(report.text().contains("No space left"), "{}", report.text());
+    let reply = modkeep.get_anew(BIG);
+    assert_eq!(
+        (reply.status, class_of(&reply).as_str()),
+        (503, "disk-full")
+    );
+    for path in [INFO, LIST, MOD] {
+        assert!(modkeep.get(path).body == scene.source(path), "{path}");
+    }
+    for file in fillers {
+        fs::remove_file(file).unwrap();
+    }
+    assert!(modkeep.get_anew(BIG).body == scene.source(BIG));
+    assert!(modkeep.get("/readyz").text().contains("\"ready\""));
+}
+
+#[test]
+fn a_file_larger_than_is_allowed_is_trouble_and_no_crash() {
+    let scene = with_big();
+    let modkeep = behind(&scene, "ulimit -f 1024\nexec \"$modkeep\" \"$@\"").start();
+    for _ in 0..2 {
+        let reply = modkeep.get_anew(BIG);
+        assert_eq!(
+            (reply.status, class_of(&reply).as_str()),
+            (503, "disk-full")
+        );
+    }
+    assert!(modkeep.get_stored(ZIP).body == scene.source(ZIP));
+    assert_eq!(modkeep.terminate().code, Some(0));
+}
+
+#[test]
+fn a_zip_of_unknown_length_that_does_not_fit_is_cut() {
+    let scene = with_big();
+    let modkeep = behind(&scene, "ulimit -f 1024\nexec \"$modkeep\" \"$@\"").start();
+    scene.upstream.fail(BIG, testkit::Fault::Chunked);
+    let came = modkeep.get_cut(BIG);
+    assert!(scene.source(BIG).starts_with(&came));
+    assert_eq!(modkeep.get("/healthz").status, 200);
+}
+
+fn assert_refused(command: &ModkeepCommand, words: &[&str]) {
+    let exit = command.try_start().unwrap_err();
+    assert_eq!(
+        (exit.code, exit.stdout.as_str()),
+        (Some(2), ""),
+        "{}",
+        exit.stderr
+    );
+    for word in words {
+        assert!(exit.stderr.contains(word), "{word}: {}", exit.stderr);
+    }
+    assert_eq!(exit.stderr.lines().count(), 1, "{}", exit.stderr);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_an_error_at_the_start() {
+    let scene = Scene::new();
+    let data = scene.data().display().to_string();
+    if rustix::process::geteuid().is_root() {
+        // Root may write whatever the permissions say.
+        if can_mount("a read-only disk (no right to mount a file system)") {
+            assert_refused(&on_tmpfs(&scene, "ro"), &[&data, "Read-only file system"]);
+        }
+    } else {
+        fs::create_dir_all(scene.data()).unwrap();
+        fs::set_permissions(scene.data(), fs::Permissions::from_mode(0o555)).unwrap();
+        assert_refused(&scene.command_with(&[]), &[&data, "Permission denied"]);
+    }
+}
+
+#[test]
+fn a_store_that_is_no_folder_is_an_error_at_the_start() {
+    let scene = Scene::new();
+    fs::write(scene.data(), b"a file").unwrap();
+    let data = scene.data().display().to_string();
+    assert_refused(&scene.command_with(&[]), &[&data, "Not a directory"]);
+}

@@ -1,0 +1,215 @@
+//! Many clients that want the same, and clients that leave.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use testkit::http::Reply;
+use testkit::{Fault, Modkeep, Module};
+
+use crate::scene::{
+    Ask as _, BRANCH, HIT, INFO, LATEST, LIST, MOD, PATHS, SOON, Scene, ZIP, class_of, within,
+    write_hollow_zip,
+};
+
+/// The answers to so many clients that ask at the same time.
+fn at_once(modkeep: &Modkeep, clients: usize, path: &str) -> Vec<Reply> {
+    thread::scope(|scope| {
+        let asking: Vec<_> = (0..clients)
+            .map(|_| scope.spawn(|| modkeep.get(path)))
+            .collect();
+        asking
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect()
+    })
+}
+
+#[test]
+fn twenty_clients_cost_one_fetch() {
+    for path in PATHS {
+        let scene = Scene::new();
+        scene.upstream.set_delay(Duration::from_millis(300));
+        let modkeep = scene.start();
+        for reply in at_once(&modkeep, 20, path) {
+            assert_eq!((reply.status, reply.complete), (200, true), "{path}");
+            assert!(reply.body == scene.source(path), "{path}");
+        }
+        assert_eq!(scene.upstream.requests().len(), 1, "{path}");
+        modkeep.get(path);
+        assert_eq!(scene.upstream.requests().len(), 1, "{path}");
+    }
+}
+
+#[test]
+fn everyone_who_waits_for_a_slow_fetch_gets_the_same_answer() {
+    let scene = Scene::new();
+    let slow_failure = Fault::All(vec![
+        Fault::status(503),
+        Fault::Delay(Duration::from_millis(700)),
+    ]);
+    for path in [LIST, MOD, ZIP] {
+        scene.upstream.fail(path, slow_failure.clone());
+        let modkeep = scene.start();
+        scene.upstream.forget();
+        let replies = at_once(&modkeep, 50, path);
+        for reply in &replies {
+            assert_eq!(
+                (reply.status, class_of(reply).as_str()),
+                (502, "goproxy-5xx")
+            );
+            assert_eq!(reply.text(), replies[0].text());
+        }
+        assert_eq!(scene.upstream.requests().len(), 1, "{path}");
+    }
+}
+
+#[test]
+fn a_go_mod_costs_no_zip() {
+    let scene = Scene::new();
+    let modkeep = scene.start();
+    modkeep.get_stored(MOD);
+    let requests = scene.upstream.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].path, MOD);
+    assert_eq!(requests[0].body_bytes, scene.source(MOD).len() as u64);
+}
+
+#[test]
+fn when_the_first_client_hangs_up_the_second_is_answered() {
+    for path in [LIST, LATEST, BRANCH, INFO, MOD, ZIP] {
+        let scene = Scene::new();
+        scene.upstream.set_delay(Duration::from_millis(500));
+        let modkeep = scene.start();
+        let first = modkeep.begin(path);
+        within(SOON, "the first client's fetch begins", || {
+            scene.upstream.count(path) == 1
+        });
+        let mut second = modkeep.begin(path);
+        drop(first);
+        let reply = second.reply(false).unwrap();
+        assert_eq!((reply.status, reply.complete), (200, true), "{path}");
+        assert!(reply.body == scene.source(path), "{path}");
+        assert_eq!(scene.upstream.count(path), 1, "{path}");
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_fetched_and_stored() {
+    for path in [LIST, INFO, MOD, ZIP] {
+        let scene = Scene::new();
+        scene.upstream.set_delay(Duration::from_millis(200));
+        let modkeep = scene.start();
+        let client = modkeep.begin(path);
+        within(SOON, "the fetch begins", || scene.upstream.count(path) == 1);
+        drop(client);
+        within(SOON, path, || scene.stored(path).is_file());
+        let reply = modkeep.get(path);
+        assert_eq!(reply.header("Cache-Status"), HIT, "{path}");
+        assert!(reply.body == scene.source(path), "{path}");
+        assert_eq!(scene.upstream.count(path), 1, "{path}");
+    }
+}
+
+#[test]
+fn a_zip_whose_only_client_leaves_in_the_middle_is_stored() {
+    let scene = Scene::new();
+    let drip = Fault::Drip {
+        bytes: 8192,
+        every: Duration::from_millis(20),
+    };
+    scene.upstream.fail(ZIP, drip);
+    let modkeep = scene.start();
+    let mut client = modkeep.begin(ZIP);
+    assert_eq!(client.head().unwrap().0, 200);
+    assert!(!client.some(10_000).unwrap().is_empty());
+    drop(client);
+    assert!(!scene.stored(ZIP).exists(), "it was over too soon");
+    within(SOON, "the zip is stored", || scene.stored(ZIP).is_file());
+    let reply = modkeep.get(ZIP);
+    assert!(reply.header("Cache-Status") == HIT && reply.body == scene.source(ZIP));
+    assert_eq!(scene.upstream.count(ZIP), 1);
+}
+
+#[test]
+fn a_client_that_does_not_want_to_wait_leaves_the_others_alone() {
+    let scene = Scene::new();
+    scene.upstream.set_delay(Duration::from_millis(600));
+    let modkeep = scene.start();
+    let impatient: Vec<_> = (0..10).map(|_| modkeep.begin(ZIP)).collect();
+    let mut patient = modkeep.begin(ZIP);
+    within(SOON, "the fetch begins", || scene.upstream.count(ZIP) == 1);
+    drop(impatient);
+    assert!(patient.reply(false).unwrap().body == scene.source(ZIP));
+    assert_eq!(scene.upstream.count(ZIP), 1);
+}
+
+#[test]
+fn a_list_is_asked_for_again_when_its_time_is_over_and_not_before() {
+    let scene = Scene::new();
+    let modkeep = scene.start_with(&[("cache.ttl", "1s")]);
+    modkeep.get_stored(LIST);
+    let asked = Instant::now();
+    while asked.elapsed() < Duration::from_millis(300) {
+        let reply = modkeep.get(LIST);
+        assert_eq!(reply.header("Cache-Status"), HIT);
+        assert!(
+            reply.total < Duration::from_millis(200),
+            "{:?}",
+            reply.total
+        );
+    }
+    assert_eq!(scene.upstream.count(LIST), 1);
+    scene.tree.add(&Module::new("example.com/Acme", "v1.3.0"));
+    within(SOON, "the new version is listed", || {
+        modkeep.get(LIST).text() == "v1.2.3\nv1.3.0\n"
+    });
+    assert_eq!(scene.upstream.count(LIST), 2);
+}
+
+#[test]
+fn a_list_that_has_not_changed_is_confirmed_without_being_sent() {
+    let scene = Scene::new();
+    let modkeep = scene.start_with(&[("cache.ttl", "0s")]);
+    modkeep.get(LIST);
+    modkeep.settle();
+    let again = modkeep.get(LIST);
+    assert_eq!((again.status, again.text().as_str()), (200, "v1.2.3\n"));
+    let requests = scene.upstream.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1].status, Some(304));
+    assert_eq!(requests[1].body_bytes, 0);
+}
+
+#[test]
+fn clients_that_ask_again_and_again_during_a_refresh_cost_one_fetch() {
+    let scene = Scene::new();
+    let settings = [("cache.ttl", "0s"), ("cache.stale-wait", "100ms")];
+    let modkeep = scene.start_with(&settings);
+    modkeep.get(LIST);
+    modkeep.settle();
+    scene.upstream.forget();
+    scene.upstream.set_delay(Duration::from_secs(2));
+    for reply in at_once(&modkeep, 20, LIST) {
+        assert_eq!((reply.status, reply.text().as_str()), (200, "v1.2.3\n"));
+        assert!(reply.total < Duration::from_secs(1), "{:?}", reply.total);
+    }
+    assert_eq!(scene.upstream.count(LIST), 1);
+}
+
+#[test]
+fn a_large_zip_passes_through_without_filling_the_memory() {
+    const LEN: u64 = 100 << 20;
+    let scene = Scene::empty();
+    let path = "/example.com/large/@v/v1.0.0.zip";
+    write_hollow_zip(&scene.tree.file(path), LEN);
+    let modkeep = scene.start();
+    let before = modkeep.memory().peak;
+    for _ in 0..2 {
+        let url = format!("{}{path}", modkeep.url());
+        let (reply, len) = testkit::http::drain(&url).unwrap();
+        assert_eq!((reply.status, reply.complete, len), (200, true, LEN));
+        within(SOON, "it is stored", || scene.stored(path).is_file());
+    }
+    let grown = modkeep.memory().peak - before;
+    assert!(grown < LEN / 2, "{} MiB more than before", grown >> 20);
+}

@@ -1,0 +1,34 @@
+//! What clients, upstreams and operators can rely on, seen from outside: the real program, real sockets, and upstreams
+//! that break every rule.
+//!
+//! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
+//! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
+//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`: the side of the upstreams.
+//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`: the side of the operators.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a set-up that does not work fails the test"
+)]
+
+mod absence;
+mod answers;
+mod disk;
+mod endpoints;
+mod flights;
+mod index;
+mod lifecycle;
+mod limits;
+mod outage;
+mod privacy;
+mod proxies;
+mod ranges;
+mod redirects;
+mod requests;
+mod scene;
+mod settings;
+mod stale;
+mod storage;
+mod sumdb;
+mod tls;
+mod tls_peer;
+mod wire;

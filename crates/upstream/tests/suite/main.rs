@@ -1,0 +1,27 @@
+//! What a chain says of upstreams that answer, lie, stall and fail, over real sockets of loopback.
+//!
+//! * [`scene`] makes chains, requests and upstreams; [`tls_peer`] speaks HTTPS.
+//! * `faults`, `statuses`, `bodies`, `tls`, `http_proxies`, `names`: one upstream, and what is wrong with it.
+//! * `verdict`: several upstreams, and what follows from what they say.
+//! * `redirects`, `revalidation`, `credentials`: what is sent, and to whom.
+//! * `zips`, `folder`, `sumdb`: the other ways to ask.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a set-up that does not work fails the test"
+)]
+
+mod bodies;
+mod credentials;
+mod faults;
+mod folder;
+mod http_proxies;
+mod names;
+mod redirects;
+mod revalidation;
+mod scene;
+mod statuses;
+mod sumdb;
+mod tls;
+mod tls_peer;
+mod verdict;
+mod zips;

@@ -1,0 +1,143 @@
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use fault::Label;
+use upstream::ChainError;
+
+use crate::scene::{LIST, Options, assert_says, failure, get};
+use crate::tls_peer::{Authority, Certificate, TlsPeer};
+
+/// Tells [`ask_as_a_child`] what to ask. Which authorities are trusted is settled once in a process, by variables of
+/// its environment; so each question that needs one of ours is asked by a process of its own.
+const URL: &str = "MODKEEP_TEST_URL";
+const NETRC: &str = "MODKEEP_TEST_NETRC";
+
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+#[expect(
+    clippy::print_stdout,
+    reason = "how it tells the process that began it"
+)]
+fn ask_as_a_child() {
+    let Some(url) = std::env::var_os(URL) else {
+        return;
+    };
+    let netrc = std::env::var_os(NETRC).unwrap_or_default();
+    let chain = Options::new(url.to_str().unwrap())
+        .netrc(netrc.to_str().unwrap())
+        .chain();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let verdict = match runtime.block_on(get(&chain, LIST)) {
+        Ok(reply) => format!("body {:?}", reply.body),
+        Err(ChainError::Trouble(failures)) => failures[0].to_string(),
+        Err(other) => other.to_string(),
+    };
+    println!("verdict: {verdict}");
+}
+
+/// What a process that trusts `authority` alone gets from `url`.
+fn ask(authority: &Authority, url: &str, netrc: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    std::fs::write(&bundle, authority.pem()).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "tls::ask_as_a_child", "--ignored", "--nocapture"])
+        .env("SSL_CERT_FILE", &bundle)
+        .env_remove("SSL_CERT_DIR")
+        .env(URL, url)
+        .env(NETRC, netrc)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let verdict = text
+        .lines()
+        .find_map(|line| line.split_once("verdict: "))
+        .map(|(_, verdict)| verdict.to_owned());
+    verdict.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_told() {
+    let authority = Authority::new();
+    for (certificate, expected) in [
+        (Certificate::Right, "body b\"v1.0.0\\n\""),
+        (Certificate::OtherName, Label::TlsHostnameMismatch.as_str()),
+        (Certificate::Expired, Label::TlsCertExpired.as_str()),
+        (Certificate::Future, Label::TlsClockSkew.as_str()),
+    ] {
+        let peer = TlsPeer::start(&authority, certificate);
+        let verdict = ask(&authority, &peer.url(), "");
+        assert!(verdict.starts_with(expected), "{certificate:?}: {verdict}");
+        assert_eq!(
+            peer.heads().len(),
+            usize::from(certificate == Certificate::Right),
+            "nothing is asked before the certificate is good"
+        );
+    }
+}
+
+#[test]
+fn a_netrc_gives_credentials_to_its_host_over_https() {
+    let authority = Authority::new();
+    let peer = TlsPeer::start(&authority, Certificate::Right);
+    let machine = peer.url().replace("https://", "");
+    let netrc = format!(
+        "machine other.example login x password y\nmachine {machine} login user password secret\n"
+    );
+    for (url, netrc, sent) in [
+        (peer.url(), netrc.as_str(), Some("Basic dXNlcjpzZWNyZXQ=")),
+        (peer.url(), "machine other.example login x password y", None),
+        // What the URL carries goes before.
+        (
+            peer.url().replace("https://", "https://a:b@"),
+            netrc.as_str(),
+            Some("Basic YTpi"),
+        ),
+    ] {
+        let verdict = ask(&authority, &url, netrc);
+        assert!(verdict.starts_with("body"), "{verdict}");
+        let head = peer.heads().pop().unwrap();
+        let header = head.lines().find_map(|line| {
+            line.to_ascii_lowercase()
+                .starts_with("authorization:")
+                .then(|| line[14..].trim())
+        });
+        assert_eq!(header, sent, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_nobody_knows_is_told() {
+    let peer = TlsPeer::start(&Authority::new(), Certificate::Right);
+    let chain = Options::new(&peer.url()).chain();
+    assert_says(
+        &failure(&chain, LIST).await,
+        Label::TlsUnknownCaMitm,
+        "tls: ",
+    );
+    assert!(peer.heads().is_empty());
+}
+
+#[tokio::test]
+async fn http_on_a_port_for_https_is_told() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Takes the beginning of TLS for a request, and says in HTTP that it is none.
+        let _some = stream.read(&mut [0; 1024]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        thread::sleep(Duration::from_secs(1));
+    });
+    let chain = Options::new(&url).chain();
+    let failure = failure(&chain, LIST).await;
+    assert_eq!(failure.label, Label::TlsPlainHttp, "{failure}");
+}

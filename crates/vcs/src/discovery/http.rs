@@ -1,0 +1,259 @@
+//! [`Web`] with reqwest.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fault::Label;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use reqwest::header::{AUTHORIZATION, LOCATION};
+use url::Url;
+
+use crate::discovery::web::{MAX_PAGE, Page, Trust, Web, WebError};
+use crate::options::Credentials;
+
+/// How far redirects may lead, as in Go's HTTP client.
+const MAX_REDIRECTS: usize = 10;
+
+/// How long one page may take, redirects included.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Which credentials go to a URL. Asked for https URLs only, and again after each redirect.
+pub type CredentialSource = Arc<dyn Fn(&Url) -> Option<Credentials> + Send + Sync>;
+
+/// [`Web`] with clients of the caller. They must not follow redirects by themselves
+/// (`redirect::Policy::none()`): each hop is judged here.
+#[derive(Clone)]
+pub struct HttpWeb {
+    verifying: reqwest::Client,
+    unverifying: Option<reqwest::Client>,
+    credentials: Option<CredentialSource>,
+}
+
+impl HttpWeb {
+    /// Uses `client` for all pages.
+    pub fn new(client: reqwest::Client) -> Self {
+        Self {
+            verifying: client,
+            unverifying: None,
+            credentials: None,
+        }
+    }
+
+    /// Uses `client`, which accepts any certificate, for modules that GOINSECURE names. Without it such pages need a
+    /// valid certificate too, or plain http.
+    #[must_use]
+    pub fn unverifying(mut self, client: reqwest::Client) -> Self {
+        self.unverifying = Some(client);
+        self
+    }
+
+    /// Asks `source` for credentials.
+    #[must_use]
+    pub fn credentials(mut self, source: CredentialSource) -> Self {
+        self.credentials = Some(source);
+        self
+    }
+
+    async fn follow(&self, url: &Url, trust: Trust) -> Result<Page, WebError> {
+        let client = match (trust, &self.unverifying) {
+            (Trust::Unverified, Some(client)) => client,
+            _ => &self.verifying,
+        };
+        let mut at = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = client.get(at.clone());
+            if let Some(header) = self.authorization(&at) {
+                request = request.header(AUTHORIZATION, header);
+            }
+            let response = request.send().await.map_err(|error| describe(&error))?;
+            let status = response.status();
+            let next = response
+                .headers()
+                .get(LOCATION)
+                .filter(|_| status.is_redirection())
+                .and_then(|location| at.join(location.to_str().ok()?).ok());
+            match next {
+                Some(next) => at = checked_hop(&at, next)?,
+                None => {
+                    return Ok(Page {
+                        url: at,
+                        status: status.as_u16(),
+                        body: beginning(response).await?,
+                    });
+                }
+            }
+        }
+        Err(WebError {
+            label: Label::GitTransferBroken,
+            detail: format!("stopped after {MAX_REDIRECTS} redirects"),
+        })
+    }
+
+    fn authorization(&self, url: &Url) -> Option<String> {
+        let source = self.credentials.as_ref()?;
+        let credentials = (url.scheme() == "https").then(|| source(url)).flatten()?;
+        Some(authorization(&credentials))
+    }
+}
+
+/// The value of an `Authorization` header.
+pub(crate) fn authorization(credentials: &Credentials) -> String {
+    match credentials {
+        Credentials::Basic { username, password } => {
+            let pair = format!("{username}:{}", password.expose());
+            format!("Basic {}", STANDARD.encode(pair))
+        }
+        Credentials::Bearer(token) => format!("Bearer {}", token.expose()),
+    }
+}
+
+impl Web for HttpWeb {
+    fn get<'a>(&'a self, url: &'a Url, trust: Trust) -> BoxFuture<'a, Result<Page, WebError>> {
+        async move {
+            tokio::time::timeout(TIME_LIMIT, self.follow(url, trust))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(WebError {
+                        label: Label::TcpTimeout,
+                        detail: format!("no answer within {} s", TIME_LIMIT.as_secs()),
+                    })
+                })
+        }
+        .boxed()
+    }
+}
+
+fn checked_hop(from: &Url, mut to: Url) -> Result<Url, WebError> {
+    let fine = match to.scheme() {
+        "https" => true,
+        "http" => from.scheme() == "http",
+        _ => false,
+    };
+    if !fine {
+        let scheme = to.scheme();
+        return Err(refused(format!(
+            "redirected from {} to a {scheme} URL, which is refused",
+            from.scheme()
+        )));
+    }
+    // A redirect cannot make this client show a password to anyone.
+    let stripped = to.set_username("").and_then(|()| to.set_password(None));
+    if stripped.is_err() {
+        return Err(refused("redirected to a URL without host".to_owned()));
+    }
+    Ok(to)
+}
+
+fn refused(detail: String) -> WebError {
+    WebError {
+        label: Label::VcsInsecureHttp,
+        detail,
+    }
+}
+
+async fn beginning(mut response: reqwest::Response) -> Result<Vec<u8>, WebError> {
+    let mut body = Vec::new();
+    while body.len() < MAX_PAGE {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return Err(describe(&error)),
+        }
+    }
+    body.truncate(MAX_PAGE);
+    Ok(body)
+}
+
+fn describe(error: &reqwest::Error) -> WebError {
+    let mut innermost: &(dyn StdError + 'static) = error;
+    let mut io_kind = None;
+    let mut tls = None;
+    loop {
+        if let Some(io) = innermost.downcast_ref::<io::Error>() {
+            io_kind = Some(io.kind());
+        }
+        tls = tls.or_else(|| innermost.downcast_ref::<rustls::Error>());
+        let wrapped = innermost
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        match wrapped {
+            Some(inner) => innermost = inner,
+            None => match innermost.source() {
+                Some(inner) => innermost = inner,
+                None => break,
+            },
+        }
+    }
+    let text = innermost.to_string();
+    let label = match (tls, io_kind) {
+        (Some(rustls::Error::InvalidCertificate(reason)), _) => certificate_label(reason),
+        (Some(_), _) => Label::TlsPlainHttp,
+        (None, _) if error.is_timeout() => Label::TcpTimeout,
+        (None, _) if text.contains("lookup address") || text.contains("dns") => {
+            if text.contains("Temporary") {
+                Label::DnsServfail
+            } else {
+                Label::ModImportHostGone
+            }
+        }
+        (None, Some(io::ErrorKind::ConnectionRefused)) => Label::TcpRefused,
+        (None, Some(io::ErrorKind::TimedOut)) => Label::TcpTimeout,
+        (None, Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)) => {
+            Label::TcpNoRoute
+        }
+        (None, _) => Label::TcpReset,
+    };
+    WebError {
+        label,
+        detail: text,
+    }
+}
+
+fn certificate_label(reason: &rustls::CertificateError) -> Label {
+    use rustls::CertificateError as Certificate;
+    match reason {
+        Certificate::Expired | Certificate::ExpiredContext { .. } => Label::TlsCertExpired,
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => Label::TlsClockSkew,
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            Label::TlsHostnameMismatch
+        }
+        _ => Label::TlsUnknownCaMitm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use goenv::netrc::Secret;
+
+    #[test]
+    fn a_redirect_never_weakens_the_connection() {
+        let hop =
+            |from: &str, to: &str| checked_hop(&Url::parse(from).unwrap(), Url::parse(to).unwrap());
+        assert!(hop("https://a.example/", "https://b.example/").is_ok());
+        assert!(hop("http://a.example/", "http://b.example/").is_ok());
+        assert!(hop("http://a.example/", "https://b.example/").is_ok());
+        assert!(hop("https://a.example/", "http://a.example/").is_err());
+        assert!(hop("https://a.example/", "file:///etc/passwd").is_err());
+        let stripped = hop("https://a.example/", "https://u:p@b.example/").unwrap();
+        assert_eq!(stripped.as_str(), "https://b.example/");
+    }
+
+    #[test]
+    fn credentials_become_headers() {
+        let basic = Credentials::Basic {
+            username: "user".to_owned(),
+            password: Secret::new("pass"),
+        };
+        assert_eq!(authorization(&basic), "Basic dXNlcjpwYXNz");
+        assert_eq!(
+            authorization(&Credentials::Bearer(Secret::new("t"))),
+            "Bearer t"
+        );
+    }
+}

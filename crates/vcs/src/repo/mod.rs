@@ -1,0 +1,300 @@
+//! Git repositories as a source of modules: what they contain is fetched as it is needed, as little as possible.
+//!
+//! To know a version one commit is needed, not its history: it is fetched alone (`--depth=1`), into a repository that
+//! grows by the differences only. To know what came before a commit the history is needed, not its files: it is
+//! fetched without them (`--filter=tree:0`), into another one. Where a server cannot do the one or the other, all of
+//! it is fetched.
+//!
+//! Every answer follows from one listing of refs (a [`Snapshot`]), so that it cannot mix what was before and after a
+//! push; and nothing is served that no branch and no tag of that listing leads to.
+
+/// Works in a directory; when that fails because the repository in it is broken, once more with a new one.
+macro_rules! healing {
+    ($snapshot:ident, $directory:ident = $open:expr, $work:expr) => {{
+        let mut healed = false;
+        loop {
+            let $directory = $open.await?;
+            match $work.await {
+                Err(error) if !healed && $snapshot.heal(&$directory, &error).await? => {
+                    healed = true;
+                }
+                result => break result,
+            }
+        }
+    }};
+}
+
+mod fetch;
+mod history;
+mod mirrors;
+mod objects;
+mod refs;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fault::Label;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::discovery::{Trust, Web};
+use crate::error::{Error, ToolFault};
+use crate::flight::Flights;
+use crate::options::Remote;
+use crate::runner::{Runner, Sink};
+use mirrors::Mirror;
+pub(crate) use mirrors::Mirrors;
+pub(crate) use objects::CommitTime;
+use refs::Listing;
+pub(crate) use refs::{Named, ObjectId, Refs};
+
+/// What repositories may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many refs a repository may have.
+    pub refs: usize,
+    /// How many bytes a server may send to list them.
+    pub listing: u64,
+    /// How long a listing is used without asking again.
+    pub listing_fresh: Duration,
+    /// How many bytes one repository may have on disk. Twice as much may be in use: files and history apart.
+    pub repository: u64,
+    /// How many bytes all repositories may have on disk; those not used for the longest time go first.
+    pub cache: u64,
+    /// How many bytes the files of one module may have together before those are left out that do not belong to it.
+    pub archive: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            refs: 500_000,
+            listing: 128 << 20,
+            listing_fresh: Duration::from_secs(10),
+            repository: 8 << 30,
+            cache: 20 << 30,
+            archive: 4 << 30,
+        }
+    }
+}
+
+/// How often the size of all repositories is looked at.
+const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
+
+/// What all repositories have in common.
+pub(crate) struct Workshop {
+    pub(crate) runner: Runner,
+    pub(crate) limits: Limits,
+    pub(crate) web: Arc<dyn Web>,
+    mirrors: Mirrors,
+    last_eviction: Mutex<Option<Instant>>,
+}
+
+impl Workshop {
+    pub(crate) fn new(runner: Runner, limits: Limits, web: Arc<dyn Web>, mirrors: Mirrors) -> Self {
+        Self {
+            runner,
+            limits,
+            web,
+            mirrors,
+            last_eviction: Mutex::new(None),
+        }
+    }
+
+    /// Makes room, now and then, in the background.
+    fn evict(&self) {
+        let mut last = self
+            .last_eviction
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() < EVICTION_INTERVAL) {
+            return;
+        }
+        *last = Some(Instant::now());
+        let (mirrors, budget) = (self.mirrors.clone(), self.limits.cache);
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || {
+            for removed in mirrors.evict(budget) {
+                tracing::info!(repository = %removed.display(), "removed from the cache of repositories");
+            }
+        }));
+    }
+}
+
+/// What is fetched once for all who want it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Work {
+    Content(ObjectId),
+    /// Of the refs with this sum.
+    History(String),
+}
+
+/// A git repository somewhere else.
+pub(crate) struct GitRepository {
+    workshop: Arc<Workshop>,
+    remote: Remote,
+    listing: Mutex<Option<(Instant, Arc<Refs>)>>,
+    listings: Arc<Flights<(), Result<Arc<Refs>, Error>>>,
+    fetches: Arc<Flights<Work, Result<PathBuf, Error>>>,
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Files that were read, by commit and path; `None` where there is none.
+type Files = HashMap<(ObjectId, String), Option<Arc<[u8]>>>;
+
+/// A repository at one moment.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    repository: Arc<GitRepository>,
+    refs: Arc<Refs>,
+    mirror: Arc<OnceCell<Arc<Mirror>>>,
+    files: Arc<Mutex<Files>>,
+    times: Arc<Mutex<HashMap<ObjectId, CommitTime>>>,
+}
+
+impl GitRepository {
+    pub(crate) fn new(workshop: Arc<Workshop>, remote: Remote) -> Self {
+        Self {
+            workshop,
+            remote,
+            listing: Mutex::new(None),
+            listings: Arc::default(),
+            fetches: Arc::default(),
+            writing: Arc::default(),
+        }
+    }
+
+    /// The repository as it is now, or was a moment ago.
+    pub(crate) async fn snapshot(self: &Arc<Self>) -> Result<Snapshot, Error> {
+        let refs = match self.recent_listing() {
+            Some(refs) => refs,
+            None => self.new_listing().await?,
+        };
+        Ok(Snapshot {
+            repository: Arc::clone(self),
+            refs,
+            mirror: Arc::default(),
+            files: Arc::default(),
+            times: Arc::default(),
+        })
+    }
+
+    fn recent_listing(&self) -> Option<Arc<Refs>> {
+        let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, refs) = listing.as_ref()?;
+        (at.elapsed() < self.workshop.limits.listing_fresh).then(|| Arc::clone(refs))
+    }
+
+    async fn new_listing(self: &Arc<Self>) -> Result<Arc<Refs>, Error> {
+        let this = Arc::clone(self);
+        self.listings
+            .join((), || async move {
+                // Freshness counts from the question, not from the answer.
+                let asked = Instant::now();
+                let refs = Arc::new(this.list().await?);
+                let mut listing = this.listing.lock().unwrap_or_else(PoisonError::into_inner);
+                *listing = Some((asked, Arc::clone(&refs)));
+                Ok(refs)
+            })
+            .await
+            .ok_or(Error::Lost)?
+    }
+
+    async fn list(&self) -> Result<Refs, Error> {
+        let workshop = &self.workshop;
+        let access = workshop.runner.access(&self.remote).await?;
+        let mut listing = Listing::new(workshop.limits.refs);
+        let mut take = |line: &[u8]| {
+            if listing.take(line) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let listed = workshop
+            .runner
+            .git(None)
+            .args(["ls-remote", "--quiet", "--end-of-options"])
+            .args([access.url.as_str()])
+            .network(&access)
+            .time(workshop.runner.settings().listing_time)
+            .max_output(workshop.limits.listing)
+            .output_to(Sink::Lines(&mut take), &[])
+            .await;
+        let refs = listing.finish()?;
+        match listed {
+            Ok(_) => Ok(refs),
+            Err(error) => Err(self.explained(error).await),
+        }
+    }
+
+    /// A host that wants a password for what does not exist (so that strangers cannot tell what does) tells it by
+    /// its web page. Only anonymous access to a repository without configuration is taken for absence.
+    async fn explained(&self, error: Error) -> Error {
+        let anonymous = self.remote.options.credentials.is_none()
+            && self.remote.options.client_certificate.is_none()
+            && self.remote.options.url.is_none();
+        let Error::Tool(ToolFault::Failed {
+            what,
+            status,
+            label: Label::AuthHttpsNoCredential | Label::ModRepoGone,
+            stderr,
+        }) = &error
+        else {
+            return error;
+        };
+        let label = match url::Url::parse(self.remote.fetch_url()) {
+            Ok(url) if anonymous && matches!(url.scheme(), "http" | "https") => {
+                match self.workshop.web.get(&url, Trust::Verified).await {
+                    Ok(page) if matches!(page.status, 404 | 410) => Label::ModRepoGone,
+                    _ => Label::AuthHttpsNoCredential,
+                }
+            }
+            _ if anonymous => return error,
+            _ => Label::AuthRepoNotFound,
+        };
+        ToolFault::Failed {
+            what: what.clone(),
+            status: status.clone(),
+            label,
+            stderr: stderr.clone(),
+        }
+        .into()
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn refs(&self) -> &Refs {
+        &self.refs
+    }
+
+    /// The address that answers name as their origin.
+    pub(crate) fn url(&self) -> &str {
+        &self.repository.remote.url
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.repository.workshop.limits
+    }
+
+    /// Where temporary files go.
+    pub(crate) fn scratch(&self) -> &std::path::Path {
+        &self.runner().settings().directory
+    }
+
+    fn runner(&self) -> &Runner {
+        &self.repository.workshop.runner
+    }
+
+    async fn mirror(&self) -> Result<&Arc<Mirror>, Error> {
+        let open = || async {
+            let mirrors = &self.repository.workshop.mirrors;
+            let url = self.repository.remote.fetch_url();
+            mirrors.open("git", url).await.map(Arc::new)
+        };
+        self.mirror.get_or_try_init(open).await
+    }
+}

@@ -1,0 +1,111 @@
+//! Host keys by fingerprint: ssh wants whole keys, people pin fingerprints.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
+
+use super::Runner;
+use super::access::SshHost;
+use crate::error::{Blocked, Error, ToolFault};
+use fault::Label;
+
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Host keys that were found to have pinned fingerprints.
+#[derive(Default)]
+pub(super) struct Pins(Mutex<HashMap<(SshHost, Vec<String>), String>>);
+
+impl Pins {
+    /// Lines for a file of known hosts: the keys of `host` that have one of `fingerprints`.
+    ///
+    /// Whoever answers cannot fake them: ssh makes the server prove afterwards that it has the key.
+    pub(super) async fn known_hosts(
+        &self,
+        runner: &Runner,
+        host: SshHost,
+        fingerprints: &[String],
+    ) -> Result<String, Error> {
+        let mut found = self.0.lock().await;
+        let key = (host, fingerprints.to_vec());
+        if let Some(lines) = found.get(&key) {
+            return Ok(lines.clone());
+        }
+        let host = &key.0;
+        let mut arguments = vec!["-T".to_owned(), "15".to_owned()];
+        if let Some(port) = host.port {
+            arguments.extend(["-p".to_owned(), port.to_string()]);
+        }
+        arguments.extend(["--".to_owned(), host.name.clone()]);
+        let scan = runner
+            .program("ssh-keyscan")
+            .args(arguments)
+            .time(TIME_LIMIT)
+            .output()
+            .await?;
+        let scanned = String::from_utf8_lossy(&scan.stdout);
+        if scanned.trim().is_empty() {
+            return Err(ToolFault::Failed {
+                what: "ssh-keyscan".to_owned(),
+                status: "no answer".to_owned(),
+                label: Label::VcsSshBlocked,
+                stderr: super::messages::presentable(&scan.stderr, &[]),
+            }
+            .into());
+        }
+        let lines = pinned_lines(&scanned, fingerprints);
+        if lines.is_empty() {
+            return Err(Blocked::HostKey {
+                host: host.name.clone(),
+            }
+            .into());
+        }
+        found.insert(key, lines.clone());
+        Ok(lines)
+    }
+}
+
+fn pinned_lines(scanned: &str, fingerprints: &[String]) -> String {
+    let is_pinned = |line: &&str| {
+        fingerprint_of(line).is_some_and(|found| {
+            fingerprints
+                .iter()
+                .any(|pinned| pinned.trim_end_matches('=') == found)
+        })
+    };
+    let keys = scanned.lines().filter(|line| !line.starts_with('#'));
+    let lines: Vec<&str> = keys.filter(is_pinned).chain([""]).collect();
+    lines.join("\n")
+}
+
+/// The fingerprint of a line `host type key`.
+fn fingerprint_of(line: &str) -> Option<String> {
+    let key = STANDARD.decode(line.split_whitespace().nth(2)?).ok()?;
+    Some(format!(
+        "SHA256:{}",
+        STANDARD_NO_PAD.encode(Sha256::digest(key))
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_with_a_pinned_fingerprint_are_known() {
+        let scanned = "# h:22 SSH-2.0-OpenSSH\nh ssh-ed25519 AAAA\nh ssh-rsa BBBB\nh broken\n";
+        let ed25519 = fingerprint_of("h ssh-ed25519 AAAA").unwrap();
+        assert_eq!(
+            pinned_lines(scanned, std::slice::from_ref(&ed25519)),
+            "h ssh-ed25519 AAAA\n"
+        );
+        assert_eq!(
+            pinned_lines(scanned, &[format!("{ed25519}=")]),
+            "h ssh-ed25519 AAAA\n"
+        );
+        assert_eq!(pinned_lines(scanned, &["SHA256:x".to_owned()]), "");
+    }
+}

@@ -1,0 +1,294 @@
+//! Modules by path: everything put together.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use gomod::info::RevInfo;
+use gomod::{ModulePath, Revision, Version};
+use modzip::Created;
+
+use crate::archive::module_zip;
+use crate::discovery::{Discovery, Probe, Root, Rules, Web};
+use crate::error::{Blocked, DiscoveryFault, Error};
+use crate::options::{Remote, RemoteOptions};
+use crate::query::{Query, Selection};
+use crate::repo::{GitRepository, Limits, Mirrors, Workshop};
+use crate::resolve::{Layout, Resolver, Versions, merge};
+use crate::runner::{Runner, RunnerSettings, is_allowed};
+use crate::system::VersionControl;
+
+/// How many repositories are kept in memory, with their last listing.
+const MOST_REPOSITORIES: usize = 4096;
+
+/// Gives the configuration for a repository: the arguments are its address and the import path of its root.
+pub type Configuration = Arc<dyn Fn(&str, &str) -> RemoteOptions + Send + Sync>;
+
+/// What [`Vcs`] is made of.
+pub struct Settings {
+    /// How programs are run.
+    pub runner: RunnerSettings,
+    /// How repositories are found, and which may be used.
+    pub rules: Rules,
+    /// What they may cost.
+    pub limits: Limits,
+    /// How they are reached.
+    pub configuration: Configuration,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("runner", &self.runner)
+            .field("rules", &self.rules)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Settings with the usual limits, Go's default rules and no configuration.
+    pub fn new(runner: RunnerSettings) -> Self {
+        Self {
+            runner,
+            rules: Rules::default(),
+            limits: Limits::default(),
+            configuration: Arc::new(|_, _| RemoteOptions::default()),
+        }
+    }
+}
+
+/// Makes modules from repositories. Cheap to clone.
+#[derive(Clone)]
+pub struct Vcs(Arc<Inner>);
+
+struct Inner {
+    discovery: Discovery,
+    remotes: Arc<Remotes>,
+}
+
+/// The repositories that were asked lately.
+struct Remotes {
+    workshop: Arc<Workshop>,
+    configuration: Configuration,
+    open: Mutex<HashMap<String, Arc<GitRepository>>>,
+}
+
+impl std::fmt::Debug for Vcs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vcs")
+            .field("discovery", &self.0.discovery)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vcs {
+    /// Prepares the directories. No program is run and nobody is asked yet.
+    pub fn new(settings: Settings, web: Arc<dyn Web>) -> Result<Self, Error> {
+        let mirrors = Mirrors::new(settings.runner.directory.join("repositories"))?;
+        let runner = Runner::new(settings.runner)?;
+        let workshop = Workshop::new(runner, settings.limits, Arc::clone(&web), mirrors);
+        let remotes = Arc::new(Remotes {
+            workshop: Arc::new(workshop),
+            configuration: settings.configuration,
+            open: Mutex::default(),
+        });
+        let probe: Arc<dyn Probe> = Arc::<Remotes>::clone(&remotes);
+        Ok(Self(Arc::new(Inner {
+            discovery: Discovery::new(settings.rules, web, probe),
+            remotes,
+        })))
+    }
+
+    /// How repositories are found.
+    pub fn discovery(&self) -> &Discovery {
+        &self.0.discovery
+    }
+
+    /// The repository of `module`.
+    pub async fn root(&self, module: &ModulePath) -> Result<Root, Error> {
+        self.0.discovery.root(module.as_str()).await
+    }
+
+    /// The versions of `module`, lowest first: what `@v/list` answers.
+    pub async fn versions(&self, module: &ModulePath) -> Result<Versions, Error> {
+        self.resolver(module).await?.versions("").await
+    }
+
+    /// What version `revision` of `module` is: what `@v/<revision>.info` answers.
+    pub async fn info(&self, module: &ModulePath, revision: &Revision) -> Result<RevInfo, Error> {
+        self.resolver(module).await?.stat(revision.as_str()).await
+    }
+
+    /// The newest version of `module`: what `@latest` answers.
+    pub async fn latest(&self, module: &ModulePath) -> Result<RevInfo, Error> {
+        self.resolver(module).await?.latest().await
+    }
+
+    /// The go.mod of `version`, byte for byte, or the one that stands for it where there is none.
+    pub async fn go_mod(&self, module: &ModulePath, version: &Version) -> Result<Vec<u8>, Error> {
+        self.resolver(module).await?.go_mod(version).await
+    }
+
+    /// Writes the zip of `version` to `zip`, an empty file, and tells its hash.
+    pub async fn zip(
+        &self,
+        module: &ModulePath,
+        version: &Version,
+        zip: File,
+    ) -> Result<Created, Error> {
+        let resolver = self.resolver(module).await?;
+        module_zip(&resolver, version, zip).await
+    }
+
+    /// The version of `module` that `query` asks for, of those that `allowed` holds for. `current` is the version in
+    /// use, if any.
+    pub async fn query(
+        &self,
+        module: &ModulePath,
+        query: &str,
+        current: Option<&str>,
+        allowed: impl Fn(&str) -> bool,
+    ) -> Result<RevInfo, Error> {
+        let query = Query::parse(module, query, current)?;
+        let resolver = self.resolver(module).await?;
+        if let Some((revision, other)) = query.revision() {
+            let found = match (resolver.stat(revision).await, other) {
+                (Err(error), Some(other)) if error.is_absence() => {
+                    match resolver.stat(&other).await {
+                        Err(second) if second.is_absence() => Err(error),
+                        found => found,
+                    }
+                }
+                (found, _) => found,
+            }?;
+            return if allowed(&found.version) {
+                Ok(found)
+            } else {
+                Err(query.no_match().into())
+            };
+        }
+        let listed = resolver.versions(query.prefix()).await?;
+        let mut origin = Some(listed.origin);
+        let selected = select(&resolver, &query, &listed.list, &allowed).await?;
+        let revision = match selected {
+            Selection::Version(version) => version.to_string(),
+            Selection::Current(current) => current,
+            Selection::Latest => match resolver.tip().await {
+                Ok(tip) if query.accepts(&tip.version) && allowed(&tip.version) => {
+                    origin = merge(origin.as_ref(), tip.origin.as_ref());
+                    tip.version
+                }
+                Err(error) if !error.is_absence() => return Err(error),
+                _ => match query.fallback(&allowed)? {
+                    Selection::Current(current) => current,
+                    Selection::Version(_) | Selection::Latest => {
+                        return Err(query.no_match().into());
+                    }
+                },
+            },
+        };
+        let mut found = resolver.stat(&revision).await?;
+        origin = merge(origin.as_ref(), found.origin.as_ref());
+        let time = found.time.as_ref().map(gomod::info::RevTime::timestamp);
+        if let Some(current) = time.and_then(|time| query.keeps_current(time))
+            && allowed(current)
+        {
+            found = resolver.stat(current).await?;
+            origin = merge(origin.as_ref(), found.origin.as_ref());
+        }
+        Ok(RevInfo { origin, ..found })
+    }
+
+    async fn resolver(&self, module: &ModulePath) -> Result<Resolver, Error> {
+        let root = self.root(module).await?;
+        let layout = Layout::new(&root, module)?;
+        match root.system {
+            VersionControl::Git => {}
+            VersionControl::Mod => {
+                return Err(DiscoveryFault::ServedByProxy {
+                    path: module.to_string(),
+                    url: root.repository,
+                }
+                .into());
+            }
+            system => {
+                let root = root.root;
+                return Err(Blocked::Unsupported { system, root }.into());
+            }
+        }
+        let insecure = self.0.discovery.allows_insecure(module.as_str());
+        let repository = self
+            .0
+            .remotes
+            .repository(&root.repository, &root.root, insecure);
+        Ok(Resolver::new(layout, repository.snapshot().await?))
+    }
+}
+
+async fn select(
+    resolver: &Resolver,
+    query: &Query,
+    versions: &[Version],
+    allowed: &dyn Fn(&str) -> bool,
+) -> Result<Selection, Error> {
+    let mut asked = None;
+    let selected = query.select(versions, allowed, |version| {
+        asked = Some(version.clone());
+        Ok::<bool, Error>(true)
+    })?;
+    let Some(version) = asked else {
+        return Ok(selected?);
+    };
+    let has_go_mod = resolver.place(&version).await?.go_mod.is_some();
+    let selected = query.select(versions, allowed, |_| Ok::<bool, Error>(has_go_mod))?;
+    Ok(selected?)
+}
+
+impl Remotes {
+    fn repository(&self, url: &str, root: &str, insecure: bool) -> Arc<GitRepository> {
+        let key = format!("{insecure} {url}");
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= MOST_REPOSITORIES {
+            open.retain(|_, repository| Arc::strong_count(repository) > 1);
+        }
+        let repository = open.entry(key).or_insert_with(|| {
+            let remote = self.remote(url, root, insecure);
+            Arc::new(GitRepository::new(Arc::clone(&self.workshop), remote))
+        });
+        Arc::clone(repository)
+    }
+
+    fn remote(&self, url: &str, root: &str, insecure: bool) -> Remote {
+        Remote {
+            url: url.to_owned(),
+            insecure,
+            options: (self.configuration)(url, root),
+        }
+    }
+}
+
+impl Probe for Remotes {
+    fn probe<'a>(
+        &'a self,
+        system: VersionControl,
+        url: &'a str,
+        insecure: bool,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            let root = url.split_once("://").map_or(url, |(_, root)| root);
+            is_allowed(&self.remote(url, root, insecure), system)?;
+            if system != VersionControl::Git {
+                let root = root.to_owned();
+                return Err(Blocked::Unsupported { system, root }.into());
+            }
+            self.repository(url, root, insecure)
+                .snapshot()
+                .await
+                .map(drop)
+        }
+        .boxed()
+    }
+}
