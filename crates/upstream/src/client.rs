@@ -87,7 +87,6 @@ impl Client {
         reqwest::Client::builder()
             .user_agent(concat!("modkeep/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.limits.connect)
-            .read_timeout(self.limits.idle)
             // Below the usual keep-alive limits of servers, so that theirs do not end a connection just as it is used.
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fault::Label;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -19,6 +19,8 @@ use crate::{Absence, BodyStream, Expect, Failure, Reply, Request, Small, Validat
 /// How much of an error's body is passed on: lines and bytes, as in the `go` command.
 const REASON_LINES: usize = 8;
 const REASON_BYTES: usize = 1024;
+/// How long it may take: the status alone tells enough.
+const REASON_WAIT: Duration = Duration::from_secs(2);
 
 /// What cannot stand for itself in a URL's path. A revision may contain `#` and `%`.
 const PATH: &AsciiSet = &CONTROLS
@@ -104,7 +106,8 @@ impl HttpUpstream {
             etag: text_header(response.headers(), &header::ETAG),
             last_modified: text_header(response.headers(), &header::LAST_MODIFIED),
         };
-        let body = self.read_body(response, request).await?;
+        let idle = client.limits().idle;
+        let body = self.read_body(response, idle, request).await?;
         check_body(&request.expect, &body).map_err(|refusal| self.refused(request, &refusal))?;
         Ok(Small::Body(Reply {
             source: self.source.clone(),
@@ -126,7 +129,7 @@ impl HttpUpstream {
             return Err(self.too_large(request).into());
         }
         let etag = text_header(response.headers(), &header::ETAG);
-        let mut rest = self.stream(response, request);
+        let mut rest = self.stream(response, client.limits().idle, request);
         let mut first = BytesMut::new();
         while first.len() < 4 {
             match rest.next().await {
@@ -233,7 +236,8 @@ impl HttpUpstream {
         let retry_after = text_header(response.headers(), &header::RETRY_AFTER)
             .and_then(|value| value.trim().parse().ok())
             .map(Duration::from_secs);
-        let reason = read_reason(response).await;
+        let reason = tokio::time::timeout(REASON_WAIT, read_reason(response)).await;
+        let reason = reason.unwrap_or_default();
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             let reason = match reason.as_deref() {
                 Some(reason) => reason
@@ -259,8 +263,13 @@ impl HttpUpstream {
         }))
     }
 
-    async fn read_body(&self, response: Response, request: &Request) -> Result<Bytes, Failure> {
-        let mut stream = self.stream(response, request);
+    async fn read_body(
+        &self,
+        response: Response,
+        idle: Duration,
+        request: &Request,
+    ) -> Result<Bytes, Failure> {
+        let mut stream = self.stream(response, idle, request);
         let mut body = BytesMut::new();
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece?);
@@ -268,35 +277,42 @@ impl HttpUpstream {
         Ok(body.freeze())
     }
 
-    /// The body, ended by an error when it is longer than anything that can be meant.
-    fn stream(
-        &self,
-        response: Response,
-        request: &Request,
-    ) -> impl Stream<Item = Result<Bytes, Failure>> + Send + Unpin + 'static {
+    /// The body, ended by an error when it stands still, or is longer than anything that can be meant.
+    fn stream(&self, response: Response, idle: Duration, request: &Request) -> BodyStream {
+        let url = format!("{}/{}", self.source, request.path);
+        let source = self.source.clone();
+        let failed = move |error: &reqwest::Error| {
+            let classified = classify(error, &url, Phase::Body, false);
+            Failure {
+                source: source.clone(),
+                label: classified.label,
+                detail: classified.words,
+                retry_after: None,
+            }
+        };
         let too_large = self.too_large(request);
-        let (source, url) = (
-            self.source.clone(),
-            format!("{}/{}", self.source, request.path),
-        );
+        let slow = self.slow(request, &format!("no bytes for {idle:?}"));
         let mut left = request.expect.limit();
-        response.bytes_stream().map(move |piece| match piece {
-            Ok(piece) => {
-                left = left
-                    .checked_sub(piece.len() as u64)
-                    .ok_or_else(|| too_large.clone())?;
-                Ok(piece)
-            }
-            Err(error) => {
-                let classified = classify(&error, &url, Phase::Body, false);
-                Err(Failure {
-                    source: source.clone(),
-                    label: classified.label,
-                    detail: classified.words,
-                    retry_after: None,
-                })
-            }
-        })
+        let pieces =
+            futures_util::stream::unfold(Some(Box::pin(response.bytes_stream())), move |pieces| {
+                let (failed, slow) = (failed.clone(), slow.clone());
+                async move {
+                    let mut pieces = pieces?;
+                    match tokio::time::timeout(idle, pieces.next()).await {
+                        Ok(None) => None,
+                        Ok(Some(Ok(piece))) => Some((Ok(piece), Some(pieces))),
+                        Ok(Some(Err(error))) => Some((Err(failed(&error)), None)),
+                        Err(_) => Some((Err(slow), None)),
+                    }
+                }
+            });
+        Box::pin(pieces.map(move |piece| {
+            let piece = piece?;
+            left = left
+                .checked_sub(piece.len() as u64)
+                .ok_or_else(|| too_large.clone())?;
+            Ok(piece)
+        }))
     }
 
     fn failed(&self, client: &Client, request: &Request, error: &reqwest::Error) -> Failure {

@@ -44,12 +44,9 @@ async fn what_a_url_carries_is_sent_and_never_shown() {
 #[tokio::test]
 async fn a_netrc_is_for_https_only() {
     let scene = Scene::new();
-    let netrc = "machine 127.0.0.1 login user password secret\ndefault login d password p\n";
-    get(
-        &Options::new(&scene.upstream.url()).netrc(netrc).chain(),
-        LIST,
-    )
-    .await
-    .unwrap();
+    let authority = scene.upstream.address();
+    let netrc = format!("machine {authority} login user password secret\n");
+    let chain = Options::new(&scene.upstream.url()).netrc(&netrc).chain();
+    get(&chain, LIST).await.unwrap();
     assert_eq!(scene.upstream.requests()[0].header("Authorization"), None);
 }

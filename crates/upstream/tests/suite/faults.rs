@@ -90,7 +90,7 @@ async fn each_limit_ends_what_it_is_for() {
                 idle: SHORT,
                 ..PATIENT
             },
-            "no bytes for too long",
+            "no bytes for 300ms",
         ),
         (
             Fault::StallAt(0),
@@ -98,7 +98,7 @@ async fn each_limit_ends_what_it_is_for() {
                 idle: SHORT,
                 ..PATIENT
             },
-            "no bytes for too long",
+            "no bytes for 300ms",
         ),
         (
             Fault::Drip {
@@ -122,23 +122,30 @@ async fn each_limit_ends_what_it_is_for() {
         assert!(began.elapsed() < Duration::from_secs(5), "{fault:?}");
         scene.upstream.heal();
     }
-    // Slow is not too slow.
-    scene.upstream.fail(
-        INFO_PATH,
-        Fault::Drip {
-            bytes: 10,
-            every: Duration::from_millis(20),
-        },
-    );
-    get(
-        &chain(Limits {
-            idle: Duration::from_secs(2),
-            ..PATIENT
-        }),
-        INFO,
-    )
-    .await
-    .unwrap();
+    // Slow is not too slow, and each limit is for its own.
+    for (fault, limits) in [
+        (
+            Fault::Drip {
+                bytes: 5,
+                every: Duration::from_millis(50),
+            },
+            Limits {
+                first_byte: SHORT,
+                ..PATIENT
+            },
+        ),
+        (
+            Fault::Delay(SHORT * 2),
+            Limits {
+                idle: SHORT,
+                ..PATIENT
+            },
+        ),
+    ] {
+        scene.upstream.fail(INFO_PATH, fault.clone());
+        let answer = get(&chain(limits), INFO).await;
+        assert!(answer.is_ok(), "{fault:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]

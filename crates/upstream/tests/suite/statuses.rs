@@ -105,6 +105,17 @@ async fn what_an_upstream_says_is_passed_on_within_limits() {
 }
 
 #[tokio::test]
+async fn a_reason_that_does_not_come_is_not_waited_for() {
+    let scene = Scene::new();
+    scene
+        .upstream
+        .fail("*", Fault::All(vec![Fault::status(404), Fault::StallAt(3)]));
+    let absence = absence(&scene.chain(), INFO).await;
+    let says = format!("{} says 404 Not Found", scene.upstream.url());
+    assert_eq!(absence.reason, says);
+}
+
+#[tokio::test]
 async fn how_long_to_wait_is_passed_on() {
     let scene = Scene::new();
     let chain = scene.chain();
