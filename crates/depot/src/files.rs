@@ -283,3 +283,67 @@ fn check_whole(draft: &Draft, reply: &ZipReply) -> Result<(), DepotError> {
         }))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use store::Store;
+
+    use super::*;
+    use crate::Settings;
+
+    /// A depot that can ask nobody: whatever it answers, it has.
+    fn depot(folder: &std::path::Path) -> Depot {
+        let chain = upstream::Chain::new(upstream::ChainOptions {
+            list: goenv::goproxy::ProxyList::parse("off").unwrap(),
+            http_proxies: goenv::http_proxy::HttpProxyRules::from_environment(
+                &goenv::Environment::from_pairs([("", ""); 0]),
+            ),
+            netrc: goenv::netrc::Netrc::default(),
+            limits: upstream::Limits::default(),
+            first_is_authoritative: false,
+            observer: Arc::new(Nobody),
+        });
+        Depot::new(
+            Store::open(folder).unwrap(),
+            chain.unwrap(),
+            Settings::default(),
+        )
+    }
+
+    struct Nobody;
+
+    impl upstream::Observer for Nobody {
+        fn exchange(&self, _: &str, _: upstream::Outcome, _: std::time::Duration) {}
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_begins_just_after_another_was_done_asks_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = depot(folder.path()).shared;
+        let key = FileKey {
+            module: gomod::ModulePath::new("example.com/m").unwrap(),
+            version: gomod::Version::new("v1.0.0").unwrap(),
+            kind: FileKind::Mod,
+        };
+        let begin = async || {
+            let (fetching, wanted) = (shared.clone(), key.clone());
+            let begun = shared.files.join(&key, move |landing| {
+                fetch(fetching, wanted, Context::default(), landing)
+            });
+            begun.await.unwrap()
+        };
+        let error = begin().await.unwrap_err();
+        assert!(matches!(error, DepotError::FetchOff { .. }), "{error}");
+
+        let absent = DepotError::Absent {
+            gone: false,
+            reason: "no such module".into(),
+        };
+        shared.negatives.learn(&key.url_path(), &absent);
+        assert!(begin().await.unwrap_err().is_absence());
+
+        shared.store.publish_bytes(b"module m\n", &key).unwrap();
+        let stored = begin().await.unwrap();
+        assert!(matches!(stored, FileReply::Small(_, true)), "{stored:?}");
+    }
+}

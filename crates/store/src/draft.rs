@@ -46,7 +46,7 @@ impl Draft {
     /// When there is not as much room. A file system that cannot tell is no error.
     pub fn reserve(&self, len: u64) -> Result<(), StoreError> {
         use rustix::io::Errno;
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len) {
             // Of no bytes, or on a file system without this function.
             Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(StoreError::io("make room for", &self.path)(error.into())),

@@ -1,0 +1,21 @@
+//! What the server and the command line can rely on: one fetch for all, nothing unchecked, the best answer there is.
+//!
+//! * [`scene`] makes depots in front of an upstream that fails on demand.
+//! * `files`, `growing`: what never changes, whole and while it comes in.
+//! * `answers`: what changes with time.
+//! * `absence`, `privacy`: what is not there, and what nobody is told.
+//! * `sumdb`: the relay of checksum databases.
+//! * `lifecycle`: restarts and records.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a set-up that does not work fails the test"
+)]
+
+mod absence;
+mod answers;
+mod files;
+mod growing;
+mod lifecycle;
+mod privacy;
+mod scene;
+mod sumdb;
