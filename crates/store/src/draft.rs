@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tempfile::TempPath;
 
 use crate::{Digest, Hasher, StoreError};
@@ -45,8 +47,14 @@ impl Draft {
     /// # Errors
     /// When there is not as much room. A file system that cannot tell is no error.
     pub fn reserve(&self, len: u64) -> Result<(), StoreError> {
-        use rustix::io::Errno;
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len) {
+        // Many file systems look at this limit only when a file becomes longer.
+        let limit = getrlimit(Resource::Fsize).current;
+        let reserved = if limit.is_some_and(|limit| limit < len) {
+            Err(Errno::FBIG)
+        } else {
+            rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len)
+        };
+        match reserved {
             // Of no bytes, or on a file system without this function.
             Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(StoreError::io("make room for", &self.path)(error.into())),

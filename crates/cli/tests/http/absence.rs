@@ -74,15 +74,15 @@ fn a_version_published_later_is_found_when_the_absence_is_old() {
     let scene = Scene::new();
     let modkeep = scene.start_with(&[("cache.absent-ttl", "1s")]);
     let path = "/example.com/!acme/@v/v1.3.0.info";
-    assert_eq!(modkeep.get(path).status, 404);
     let asked = Instant::now();
+    assert_eq!(modkeep.get(path).status, 404);
     scene.tree.add(&Module::new(MODULE, "v1.3.0"));
     assert_eq!(modkeep.get(path).status, 404);
     assert_eq!(scene.upstream.count(path), 1, "the absence is remembered");
     within(SOON, "the new version is found", || {
         modkeep.get(path).status == 200
     });
-    assert!(asked.elapsed() >= Duration::from_millis(990));
+    assert!(asked.elapsed() >= Duration::from_secs(1));
     assert_eq!(scene.upstream.count(path), 2);
 }
 

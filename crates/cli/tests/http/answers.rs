@@ -1,15 +1,15 @@
 //! Upstreams that answer 200 with something that is no module file: none of it reaches a client as if it were one, and
 //! none of it is stored.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use testkit::http::Reply;
 use testkit::{Answer, Fault, Modkeep};
 
-use crate::scene::{Ask as _, BRANCH, INFO, LATEST, LIST, MOD, PATHS, Scene, ZIP, class_of};
+use crate::scene::{Ask as _, BRANCH, INFO, LATEST, LIST, MOD, PATHS, SOON, Scene, ZIP, class_of};
 
-fn impatient(scene: &Scene) -> Modkeep {
-    scene.start_with(&[("upstreams.idle-timeout", "400ms"), ("cache.ttl", "0s")])
+fn forgetful(scene: &Scene) -> Modkeep {
+    scene.start_with(&[("cache.ttl", "0s")])
 }
 
 /// Asks while the upstream does something wrong, and looks whether anything of it was kept.
@@ -63,7 +63,7 @@ fn with_body(content_type: &str, body: impl Into<Vec<u8>>) -> Fault {
 #[test]
 fn a_web_page_is_no_module_file() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     let page = "<!DOCTYPE html><title>Log in</title>";
     for fault in [
         Fault::Html,
@@ -84,7 +84,7 @@ fn a_web_page_is_no_module_file() {
 #[test]
 fn an_answer_that_ends_early_is_refused_or_cut() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     for fault in [
         Fault::TruncateAt(3),
         Fault::ResetAt(3),
@@ -121,25 +121,24 @@ fn an_answer_that_ends_early_is_refused_or_cut() {
 #[test]
 fn an_answer_that_stops_in_the_middle_is_not_waited_for_long() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
-    for path in PATHS {
-        let reply = spoiled(&scene, &modkeep, path, &Fault::StallAt(3));
-        assert_refused(&reply, "goproxy-slow", path);
-    }
+    let settings = [("upstreams.idle-timeout", "1s"), ("cache.ttl", "0s")];
+    let modkeep = scene.start_with(&settings);
     let began = Instant::now();
+    scene.upstream.fail("*", Fault::StallAt(3));
+    for (path, mut connection) in PATHS.map(|path| (path, modkeep.begin(path))) {
+        let reply = connection.reply(false).unwrap();
+        assert_refused(&reply, "goproxy-slow", path);
+        assert!(!scene.stored(path).exists(), "{path}");
+    }
     cut(&scene, &modkeep, &Fault::StallAt(150_000));
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_well(&scene, &modkeep);
 }
 
 #[test]
 fn an_answer_longer_than_announced_is_no_json() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     for path in [INFO, LATEST, BRANCH] {
         let reply = spoiled(&scene, &modkeep, path, &Fault::WrongLength(-9));
         assert_refused(&reply, "goproxy-corrupt", path);
@@ -150,7 +149,7 @@ fn an_answer_longer_than_announced_is_no_json() {
 #[test]
 fn an_endless_answer_ends_at_a_limit_that_is_named() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     let before = modkeep.memory().peak;
     for (path, limit) in [(LIST, "16 MiB"), (INFO, "4 MiB"), (MOD, "16 MiB")] {
         let reply = spoiled(&scene, &modkeep, path, &Fault::Endless);
@@ -167,7 +166,7 @@ fn an_endless_answer_ends_at_a_limit_that_is_named() {
 #[test]
 fn a_zip_beyond_the_limit_is_refused_before_it_is_fetched() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     let huge = Fault::WrongLength(500 << 20);
     let reply = spoiled(&scene, &modkeep, ZIP, &huge);
     assert_refused(&reply, "mod-zip-too-large", ZIP);
@@ -178,7 +177,7 @@ fn a_zip_beyond_the_limit_is_refused_before_it_is_fetched() {
 #[test]
 fn an_encoding_that_was_not_asked_for_is_refused() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     for encoding in ["gzip", "br", "zstd", "x"] {
         let fault = Fault::ContentEncoding(encoding.to_owned());
         for path in PATHS {
@@ -193,7 +192,7 @@ fn an_encoding_that_was_not_asked_for_is_refused() {
 #[test]
 fn an_answer_about_another_version_is_refused() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     let other = Fault::OtherVersion("v1.2.4".to_owned());
     let reply = spoiled(&scene, &modkeep, INFO, &other);
     assert_refused(&reply, "goproxy-corrupt", INFO);
@@ -209,7 +208,7 @@ fn an_answer_about_another_version_is_refused() {
 #[test]
 fn what_cannot_be_read_is_refused() {
     let scene = Scene::new();
-    let modkeep = impatient(&scene);
+    let modkeep = forgetful(&scene);
     let table: [(&str, &[u8]); 12] = [
         (INFO, b""),
         (INFO, b"v1.2.3"),

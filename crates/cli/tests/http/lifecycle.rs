@@ -238,7 +238,9 @@ fn a_new_configuration_is_used_at_once() {
     .unwrap();
     reload(&modkeep);
     scene.upstream.forget();
-    assert!(modkeep.get(LIST).body == second.source(LIST));
+    within(SOON, "the new upstream's list is served", || {
+        modkeep.get(LIST).body == second.source(LIST)
+    });
     // What the old upstream did not have, the new one may have.
     assert_eq!(modkeep.get(new).status, 200);
     assert_eq!(scene.upstream.requests().len(), 0);

@@ -6,12 +6,6 @@ use testkit::{Fault, Go, Modkeep, Module, UpstreamServer};
 
 use crate::scene::{Ask as _, INFO, LIST, MOD, PATHS, SOON, Scene, ZIP, class_of, within};
 
-/// Nobody waits long for an upstream here.
-const IMPATIENT: [(&str, &str); 2] = [
-    ("upstreams.first-byte-timeout", "300ms"),
-    ("upstreams.idle-timeout", "300ms"),
-];
-
 /// What an upstream does, and what becomes of it: status and class.
 fn troubles() -> Vec<(Fault, u16, &'static str)> {
     vec![
@@ -30,7 +24,6 @@ fn troubles() -> Vec<(Fault, u16, &'static str)> {
         (Fault::CloseWithoutAnswer, 502, "tcp-reset"),
         (Fault::ResetWithoutAnswer, 502, "tcp-reset"),
         (Fault::Garbage(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), 502, ""),
-        (Fault::Hang, 504, "goproxy-slow"),
     ]
 }
 
@@ -41,7 +34,7 @@ fn assert_no_trace(scene: &Scene, path: &str) {
 #[test]
 fn every_trouble_has_its_status_and_none_is_not_found() {
     let scene = Scene::new();
-    let modkeep = scene.start_with(&IMPATIENT);
+    let modkeep = scene.start();
     for (fault, status, class) in troubles() {
         scene.upstream.fail("*", fault.clone());
         for path in PATHS {
@@ -65,6 +58,33 @@ fn every_trouble_has_its_status_and_none_is_not_found() {
     scene.upstream.heal();
     for path in PATHS {
         assert!(modkeep.get_anew(path).body == scene.source(path), "{path}");
+    }
+}
+
+#[test]
+fn an_upstream_that_hangs_is_trouble_in_time() {
+    let scene = Scene::new();
+    let second = UpstreamServer::serve(scene.tree.root());
+    scene.upstream.fail("*", Fault::Hang);
+    let first_alone = scene.upstream.url();
+    let both = format!("{first_alone},{}", second.url());
+    for (chain, answered) in [(&first_alone, false), (&both, true)] {
+        let store = Scene::empty();
+        let settings = [
+            ("upstream", chain.as_str()),
+            ("upstreams.first-byte-timeout", "1s"),
+        ];
+        let modkeep = store.start_with(&settings);
+        let asked = PATHS.map(|path| (path, modkeep.begin(path)));
+        for (path, mut connection) in asked {
+            let reply = connection.reply(false).unwrap();
+            if answered {
+                assert!(reply.body == scene.source(path), "{path}");
+            } else {
+                assert_eq!(reply.status, 504, "{path}: {}", reply.text());
+                assert_eq!(class_of(&reply), "goproxy-slow", "{path}");
+            }
+        }
     }
 }
 
@@ -127,8 +147,7 @@ fn a_trouble_of_one_upstream_is_the_chance_of_the_next() {
         broken_tree.upstream.fail("*", fault.clone());
         let separator = [",", "|"][number % 2];
         let chain = [broken_tree.upstream.url(), scene.upstream.url()].join(separator);
-        let settings = [IMPATIENT.as_slice(), &[("upstream", &chain)]].concat();
-        let modkeep = store.start_with(&settings);
+        let modkeep = store.start_with(&[("upstream", &chain)]);
         for path in [LIST, INFO, ZIP] {
             let reply = modkeep.get(path);
             assert!(reply.body == scene.source(path), "{path} {fault:?}");

@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketType, bind, socket};
 use tempfile::TempDir;
 use testkit::http::{self, Connection, Reply};
 use testkit::{Modkeep, ModkeepCommand, Module, Tree, UpstreamServer};
@@ -39,6 +42,8 @@ pub(crate) struct Scene {
     pub(crate) tree: Tree,
     pub(crate) upstream: UpstreamServer,
     folder: TempDir,
+    /// Keeps the upstream's port from those of other tests while it is stopped.
+    _port: OwnedFd,
 }
 
 impl Scene {
@@ -56,11 +61,12 @@ impl Scene {
     /// With nothing to serve.
     pub(crate) fn empty() -> Self {
         let tree = Tree::temporary();
-        let upstream = UpstreamServer::serve(tree.root());
+        let (upstream, port) = serve_for_good(&tree);
         Self {
             tree,
             upstream,
             folder: tempfile::tempdir().unwrap(),
+            _port: port,
         }
     }
 
@@ -122,6 +128,22 @@ impl Scene {
         let file = self.tree.file(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, content).unwrap();
+    }
+}
+
+/// Serves a tree on a port that stays its own when the server is stopped.
+fn serve_for_good(tree: &Tree) -> (UpstreamServer, OwnedFd) {
+    loop {
+        let mut upstream = UpstreamServer::serve(tree.root());
+        upstream.stop();
+        let port = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        set_socket_reuseaddr(&port, true).unwrap();
+        // Somebody else may have been faster.
+        if bind(&port, &upstream.address()).is_ok() {
+            upstream.start();
+            upstream.forget();
+            return (upstream, port);
+        }
     }
 }
 

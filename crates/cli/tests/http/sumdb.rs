@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use testkit::{Fault, Modkeep, UpstreamServer};
+use testkit::{Answer, Fault, Modkeep, UpstreamServer};
 
 use crate::scene::{Ask as _, HIT, MISS, SOON, STALE, Scene, class_of, within};
 
@@ -178,6 +178,32 @@ fn a_lookup_that_fails_once_heals_and_harms_no_other() {
         assert_eq!(modkeep.get_anew(RECORD).status, 200);
         assert_eq!(scene.upstream.count(RECORD), 2);
     }
+}
+
+#[test]
+fn what_cannot_be_an_answer_is_not_kept() {
+    let scene = relaying();
+    let modkeep = straight(&scene);
+    let body = |bytes: Vec<u8>| Fault::Answer(Answer::status(200).body(bytes));
+    let whole = scene.source(TILE);
+    for (path, wrong) in [
+        (TILE, Vec::new()),
+        (TILE, whole[..8000].to_vec()),
+        (TILE, [whole.as_slice(), &[0; 32]].concat()),
+        (PART, vec![7; 6 * 32]),
+        (RECORD, Vec::new()),
+        (DATA, Vec::new()),
+        (RECORD, b"<html>log in".to_vec()),
+    ] {
+        scene.upstream.fail_once(path, body(wrong));
+        let reply = modkeep.get_anew(path);
+        assert_eq!(reply.status, 502, "{path}: {}", reply.text());
+    }
+    for path in [TILE, PART, RECORD, DATA] {
+        assert!(modkeep.get_anew(path).body == scene.source(path), "{path}");
+    }
+    let absent = modkeep.get("/sumdb/sum.golang.org/tile/8/0/no");
+    assert!([400, 404].contains(&absent.status), "{}", absent.status);
 }
 
 #[test]

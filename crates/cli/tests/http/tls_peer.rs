@@ -102,9 +102,8 @@ impl TlsPeer {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                if serve(&config, stream, &answer).is_ok() {
-                    requests.fetch_add(1, Ordering::Relaxed);
-                }
+                // A client that hangs up early has made its request, or has not.
+                let _cut = serve(&config, stream, &answer, &requests);
             }
         });
         peer
@@ -118,7 +117,7 @@ impl TlsPeer {
         self.address
     }
 
-    /// Requests that were answered.
+    /// Requests that came.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
@@ -144,7 +143,12 @@ fn server_config(identity: &Identity) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn serve(config: &Arc<ServerConfig>, stream: TcpStream, answer: &str) -> io::Result<()> {
+fn serve(
+    config: &Arc<ServerConfig>,
+    stream: TcpStream,
+    answer: &str,
+    requests: &AtomicUsize,
+) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
@@ -154,6 +158,7 @@ fn serve(config: &Arc<ServerConfig>, stream: TcpStream, answer: &str) -> io::Res
         stream.read_exact(&mut byte)?;
         head.push(byte[0]);
     }
+    requests.fetch_add(1, Ordering::Relaxed);
     stream.write_all(answer.as_bytes())?;
     stream.conn.send_close_notify();
     stream.flush()
