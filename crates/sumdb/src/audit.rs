@@ -34,6 +34,11 @@ impl<'c> Audit<'c> {
         }
     }
 
+    /// How many records are checked so far, and how many there are to check. `None` before the newest head is known.
+    pub fn progress(&self) -> Option<(u64, u64)> {
+        self.progress.as_ref().map(Progress::counts)
+    }
+
     fn advance(&mut self) -> Result<Report, Stop> {
         if let Some(report) = &self.done {
             return Ok(report.clone());

@@ -35,6 +35,11 @@ impl Progress {
         }
     }
 
+    /// The records checked and the records of the tree.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.frontier.size(), self.report.tree.size())
+    }
+
     /// Goes on to the end, or as far as the answers allow.
     pub(super) fn advance(&mut self, session: &mut Session<'_>) -> Result<Report, Stop> {
         while let Some(leaf_tiles) = self.next_leaf_tiles(session.client()) {

@@ -17,7 +17,7 @@ pub struct LogRecord {
 /// A signed tree head in both its forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heads {
-    /// The note a Go client reads at `/latest`.
+    /// The note a Go client reads at `/latest`. Cosignatures of its text may be added to it.
     pub go: String,
     /// The note of the C2SP checkpoint of the same tree, read at `/checkpoint`. Cosignatures may be added to it.
     pub checkpoint: String,

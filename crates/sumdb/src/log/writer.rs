@@ -6,6 +6,7 @@ use super::batch::{Staged, head_of};
 use super::keys::LogKeys;
 use super::store::{Heads, LogRecord, LogStore, StoredHashes};
 use crate::error::Error;
+use crate::note::Signature;
 use crate::record::ModuleHashes;
 use crate::tlog::{Frontier, RecordText, TreeHead, stored_hash_count};
 
@@ -220,18 +221,29 @@ fn recover(keys: &LogKeys, store: &mut impl LogStore) -> Result<State, Error> {
     }
 
     let signed = renew(keys, signed, tree, store)?;
-    if !is_published(&signed, store)? {
+    if !is_published(&signed, keys, store)? {
         store.publish(&signed).map_err(Error::Store)?;
     }
     catch_up(keys, State { frontier, signed }, sizes.records, store)
 }
 
-/// Whether readers see this head, maybe with cosignatures below those of the log.
-fn is_published(signed: &Heads, store: &impl LogStore) -> Result<bool, Error> {
-    let published = store.published().map_err(Error::Store)?;
-    Ok(published.is_some_and(|heads| {
-        heads.go == signed.go && heads.checkpoint.starts_with(&signed.checkpoint)
-    }))
+/// Whether readers see this head, maybe with cosignatures below the signatures of the log. Signatures of the log's own
+/// name that are not in the head are those of a key that signs no more.
+fn is_published(signed: &Heads, keys: &LogKeys, store: &impl LogStore) -> Result<bool, Error> {
+    let Some(published) = store.published().map_err(Error::Store)? else {
+        return Ok(false);
+    };
+    let own = [keys.go(), keys.checkpoint()].map(|key| &key.verifier().id().name);
+    let is_cosigned = |signed: &str, published: &str| {
+        let added = published.strip_prefix(signed);
+        added.is_some_and(|lines| {
+            lines.lines().all(|line| {
+                Signature::parse(line).is_ok_and(|line| !own.contains(&&line.key().name))
+            })
+        })
+    };
+    Ok(is_cosigned(&signed.go, &published.go)
+        && is_cosigned(&signed.checkpoint, &published.checkpoint))
 }
 
 /// Signs the head of the empty tree. Only a store without records may lack a signed head: one with records has lost
@@ -245,7 +257,7 @@ fn begin(keys: &LogKeys, store: &mut impl LogStore) -> Result<Heads, Error> {
     Ok(heads)
 }
 
-/// Signs the same tree again if the checkpoint's key has changed.
+/// Signs the same tree again if the keys have changed.
 fn renew(
     keys: &LogKeys,
     signed: Heads,

@@ -368,3 +368,30 @@ fn published_cosignatures_survive_a_restart() {
     LogWriter::open(keys(), &mut log).expect("a log");
     assert_eq!(log.published, Some(heads));
 }
+
+#[test]
+fn a_key_that_is_being_replaced_goes_on_signing_and_its_heads_still_count() {
+    let mut log = log_of(5);
+    let rotated = || LogKeys::of_one(signer(NAME, 7)).and_former(signer(NAME, 1));
+    let mut writer = LogWriter::open(rotated(), &mut log).expect("a log");
+    writer.append(&entries(5..6), &mut log).expect("an append");
+    let heads = log.published.clone().expect("heads");
+    for text in [&heads.go, &heads.checkpoint] {
+        for seed in [7, 1] {
+            let known = Verifiers::from(signer(NAME, seed).verifier().clone());
+            let note = Note::parse(text.as_bytes()).expect("a note");
+            note.verify(&known).expect("a signature of each key");
+        }
+    }
+
+    // The end of the transition: the former key signs no more, and the tree stays.
+    LogWriter::open(LogKeys::of_one(signer(NAME, 7)), &mut log).expect("a log");
+    let after = log.published.clone().expect("heads");
+    assert_eq!(after.tree().expect("a head"), heads.tree().expect("a head"));
+    let note = Note::parse(after.go.as_bytes()).expect("a note");
+    assert!(
+        note.verify(&Verifiers::from(signer(NAME, 1).verifier().clone()))
+            .is_err()
+    );
+    assert!(LogWriter::open(LogKeys::of_one(signer(NAME, 8)), &mut log).is_err());
+}

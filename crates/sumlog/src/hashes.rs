@@ -1,0 +1,109 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use sumdb::BoxError;
+use sumdb::tlog::Hash;
+
+use crate::SumlogError;
+
+/// Up to how many times the bytes asked for are read in one piece rather than each on its own.
+const WORTHWHILE_SPAN: u64 = 8;
+
+/// The hashes of all complete subtrees, each at 32 times its position in the linear order of storage.
+#[derive(Debug)]
+pub(crate) struct HashFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl HashFile {
+    /// Opens the file for its writer; makes it if there is none.
+    pub(crate) fn create(path: &Path) -> Result<Self, SumlogError> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(SumlogError::io("open", path))?;
+        let path = path.to_path_buf();
+        Ok(Self { path, file })
+    }
+
+    /// Opens the file for reading.
+    pub(crate) fn open(path: &Path) -> Result<Self, SumlogError> {
+        let file = File::open(path).map_err(SumlogError::io("open", path))?;
+        let path = path.to_path_buf();
+        Ok(Self { path, file })
+    }
+
+    /// The number of whole hashes in the file.
+    pub(crate) fn len(&self) -> Result<u64, BoxError> {
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(SumlogError::io("read", &self.path))?;
+        Ok(metadata.len() / Hash::SIZE as u64)
+    }
+
+    pub(crate) fn read(&self, positions: &[u64]) -> Result<Vec<Hash>, BoxError> {
+        let (Some(&first), Some(&last)) = (positions.iter().min(), positions.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let span = last - first + 1;
+        if span <= WORTHWHILE_SPAN.saturating_mul(positions.len() as u64) {
+            return self.read_span(first, span, positions);
+        }
+        positions
+            .iter()
+            .map(|&position| {
+                let mut bytes = [0; Hash::SIZE];
+                self.read_at(&mut bytes, position)?;
+                Ok(Hash::from_bytes(bytes))
+            })
+            .collect()
+    }
+
+    /// Reads neighbours at once and picks those that are asked for.
+    fn read_span(&self, first: u64, span: u64, positions: &[u64]) -> Result<Vec<Hash>, BoxError> {
+        let length = usize::try_from(span)?
+            .checked_mul(Hash::SIZE)
+            .ok_or("more hashes than fit into memory")?;
+        let mut bytes = vec![0; length];
+        self.read_at(&mut bytes, first)?;
+        let (hashes, _) = bytes.as_chunks::<{ Hash::SIZE }>();
+        positions
+            .iter()
+            .map(|position| {
+                let hash = hashes.get(usize::try_from(position - first)?);
+                Ok(Hash::from_bytes(*hash.ok_or("no such hash")?))
+            })
+            .collect()
+    }
+
+    fn read_at(&self, bytes: &mut [u8], position: u64) -> Result<(), BoxError> {
+        self.file
+            .read_exact_at(bytes, offset(position)?)
+            .map_err(SumlogError::io("read", &self.path))?;
+        Ok(())
+    }
+
+    /// Writes hashes from a position on, and waits for the disk.
+    pub(crate) fn write(&self, first: u64, hashes: &[Hash]) -> Result<(), BoxError> {
+        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        let write = || -> io::Result<()> {
+            self.file.write_all_at(&bytes, offset(first)?)?;
+            self.file.sync_data()
+        };
+        write().map_err(SumlogError::io("write", &self.path))?;
+        Ok(())
+    }
+}
+
+fn offset(position: u64) -> io::Result<u64> {
+    position
+        .checked_mul(Hash::SIZE as u64)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))
+}
