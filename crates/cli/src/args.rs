@@ -1,6 +1,10 @@
+mod sumlog;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+pub(crate) use sumlog::{AuditArguments, KeyCommand, LogCommand};
 
 /// Keeps Go builds going: a GOPROXY server that caches, fails over and verifies.
 #[derive(Debug, Parser)]
@@ -48,6 +52,12 @@ Reads only, and works without network. Exits with 1 if a cause was found, with 0
     /// Work on the store of a server that is not running
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Make, replace or show the keys of a checksum log
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Check checksum logs
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  modkeep completions bash > /etc/bash_completion.d/modkeep")]
     Completions {

@@ -14,6 +14,7 @@
 //! - [`http_proxy`]: the HTTP proxy `go` would use for a URL, and why.
 //! - [`netrc`]: the credentials `go` would find in a netrc file.
 //! - [`go_url`]: URLs as Go reads them, which is not as browsers read them.
+//! - [`SecretRef`]: where a secret is read from.
 //!
 //! Values that may hold a password are shown redacted; see [`redact`].
 
@@ -35,6 +36,7 @@ pub mod private;
 mod problem;
 mod proxy_variable;
 pub mod redact;
+mod secret;
 mod settings;
 mod url_fault;
 mod verifier_key;
@@ -45,4 +47,5 @@ pub use key::{DefaultRule, Key};
 pub use origin::{Origin, Setting, Shadowed};
 pub use problem::{LineFault, Problem};
 pub use redact::RedactedUrl;
+pub use secret::{SecretError, SecretRef};
 pub use settings::GoEnv;

@@ -3,6 +3,8 @@
 mod completions;
 mod config;
 mod explain;
+mod key;
+mod log;
 mod serve;
 mod store;
 
@@ -56,6 +58,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
         Command::Config(command) => config::run(environment, &command),
         Command::Explain(arguments) => explain::run(environment, &arguments),
         Command::Store(command) => store::run(environment, &command),
+        Command::Key(command) => key::run(environment, &command),
+        Command::Log(command) => log::run(environment, &command),
         Command::Completions { shell } => Ok(completions::completions(shell)),
         Command::Man { command } => completions::man(command.as_deref()),
     };
