@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use gomod::{ModulePath, Revision};
 use jiff::Timestamp;
-use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Store};
+use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Store};
 use upstream::Chain;
 
 use crate::flight::Flights;
@@ -85,7 +85,7 @@ impl Shared {
             key,
             size: published.stored.len(),
             digest: published.digest,
-            source: Some(from.source),
+            source: Some(Source::upstream(from.source)),
             etag: from.etag,
             stored: Timestamp::now(),
         };

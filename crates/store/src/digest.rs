@@ -1,5 +1,7 @@
 use std::fmt;
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::XattrFlags;
 use sha2::Digest as _;
@@ -17,6 +19,21 @@ impl Digest {
         let mut hasher = Hasher::default();
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// The digest of a whole file, read in pieces.
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 256 * 1024];
+        let mut offset = 0;
+        loop {
+            let read = file.read_at(&mut buffer, offset)?;
+            if read == 0 {
+                return Ok(hasher.finish());
+            }
+            hasher.update(buffer.get(..read).unwrap_or_default());
+            offset += read as u64;
+        }
     }
 
     /// The 32 bytes.

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use gomod::{ModulePath, Version};
+use gomod::{ModuleError, ModulePath, ModuleVersion, Version};
+use serde::{Deserialize, Serialize};
 
 /// The three files of a module version that never change once published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FileKind {
     /// `.info`: version and time as JSON.
     Info,
@@ -53,6 +55,23 @@ pub struct FileKey {
 }
 
 impl FileKey {
+    /// One file of a version.
+    pub fn of(module: &ModuleVersion, kind: FileKind) -> Self {
+        Self {
+            module: module.path().clone(),
+            version: module.version().clone(),
+            kind,
+        }
+    }
+
+    /// The version whose file it is.
+    ///
+    /// # Errors
+    /// When no such version can be: its major version is not that of the path.
+    pub fn module_version(&self) -> Result<ModuleVersion, ModuleError> {
+        ModuleVersion::new(self.module.clone(), self.version.clone())
+    }
+
     /// The path below a GOPROXY base, `<module>/@v/<version>.<kind>` in escaped form (protocol: GOPROXY endpoints).
     pub fn url_path(&self) -> String {
         format!(

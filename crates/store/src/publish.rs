@@ -63,6 +63,28 @@ pub(crate) fn replace(
     Ok(())
 }
 
+/// As [`replace`], and made durable.
+pub(crate) fn replace_durably(
+    directory: &Path,
+    destination: &Path,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    let parent = destination.parent().unwrap_or(Path::new("/"));
+    create_directories(parent)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix("durable-")
+        .permissions(fs::Permissions::from_mode(0o644))
+        .tempfile_in(directory)
+        .map_err(StoreError::io("create a temporary file in", directory))?;
+    io::Write::write_all(&mut temporary, bytes)
+        .and_then(|()| temporary.as_file().sync_data())
+        .map_err(StoreError::io("write", temporary.path()))?;
+    temporary
+        .persist(destination)
+        .map_err(|error| StoreError::io("publish", destination)(error.error))?;
+    sync_directory(parent)
+}
+
 fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
@@ -94,7 +116,7 @@ fn create_directories(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(StoreError::io("flush", path))

@@ -1,12 +1,18 @@
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan as _};
+use modzip::{H1, Workers};
 
+use crate::records::Batch;
 use crate::stored::StoredFile;
-use crate::tree::key_of;
-use crate::{Damage, FileRecord, Records, Store, StoreError};
+use crate::tree::{InTree, meaning_of, read_zip_hash};
+use crate::{
+    Damage, Digest, FileKey, FileKind, FileRecord, Pin, PinnedFile, Records, Store, StoreError,
+    UncheckedReason, Verification,
+};
 
 /// Files are examined and recorded in batches of this many.
 const BATCH: usize = 1000;
@@ -57,14 +63,16 @@ pub async fn rebuild_records(
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-        let mut found = Vec::new();
+        let mut found = Batch::default();
         for examined in examined {
             match examined {
-                Examined::Sound(record) => {
+                Examined::Sound(record, pin) => {
                     report.files += 1;
                     report.bytes += record.size;
-                    found.push(record);
+                    found.files.push(record);
+                    found.pins.extend(pin);
                 }
+                Examined::Pin(pin) => found.pins.push(pin),
                 Examined::Damaged => report.damaged += 1,
                 Examined::Other => {}
             }
@@ -113,39 +121,92 @@ fn scan(tree: &Path, since: Timestamp) -> Result<Vec<(Timestamp, PathBuf)>, Stor
 }
 
 enum Examined {
-    Sound(FileRecord),
+    Sound(FileRecord, Option<Pin>),
+    /// The hash beside a zip, which is a pin whether or not the zip is there.
+    Pin(Pin),
     Damaged,
     Other,
 }
 
 fn examine(store: &Store, path: &Path, stored_at: Timestamp) -> Result<Examined, StoreError> {
-    let Some(key) = path
-        .strip_prefix(store.tree_directory())
-        .ok()
-        .and_then(key_of)
-    else {
-        return Ok(Examined::Other);
-    };
-    let failed = |error| StoreError::io("read", path)(error);
-    let file = fs::File::open(path).map_err(failed)?;
-    let damage = match StoredFile::inspect(file, key.kind).map_err(failed)? {
-        Err(damage) => damage,
-        Ok(stored) => {
-            let digest = stored.compute_digest().map_err(failed)?;
-            if stored.digest().is_none_or(|published| published == digest) {
-                let size = stored.len();
-                return Ok(Examined::Sound(FileRecord {
-                    key,
-                    size,
-                    digest,
-                    source: None,
-                    etag: None,
-                    stored: stored_at,
-                }));
-            }
-            Damage::Content
+    let tree = store.tree_directory();
+    let key = match path.strip_prefix(&tree).ok().and_then(meaning_of) {
+        Some(InTree::File(key)) => key,
+        Some(InTree::ZipHash(key)) => {
+            let hash = read_zip_hash(&tree, &key)?;
+            let pin = hash.and_then(|hash| restored(&key, PinnedFile::Zip, hash, stored_at));
+            return Ok(pin.map_or(Examined::Other, Examined::Pin));
         }
+        None => return Ok(Examined::Other),
     };
-    store.quarantine(&key, &damage)?;
-    Ok(Examined::Damaged)
+    match read_sound(path, key.kind).map_err(StoreError::io("read", path))? {
+        Ok((stored, digest)) => {
+            let pin = pin_of(&tree, &key, &stored, stored_at)?;
+            let record = FileRecord {
+                size: stored.len(),
+                key,
+                digest,
+                source: None,
+                etag: None,
+                stored: stored_at,
+            };
+            Ok(Examined::Sound(record, pin))
+        }
+        Err(damage) => {
+            store.quarantine(&key, &damage)?;
+            Ok(Examined::Damaged)
+        }
+    }
+}
+
+fn read_sound(path: &Path, kind: FileKind) -> io::Result<Result<(StoredFile, Digest), Damage>> {
+    let stored = match StoredFile::inspect(fs::File::open(path)?, kind)? {
+        Ok(stored) => stored,
+        Err(damage) => return Ok(Err(damage)),
+    };
+    let digest = stored.compute_digest()?;
+    if stored.digest().is_some_and(|published| published != digest) {
+        return Ok(Err(Damage::Content));
+    }
+    Ok(Ok((stored, digest)))
+}
+
+/// What a sound file is held to from now on, unless more is known. A zip with a hash beside it is held to that one.
+fn pin_of(
+    tree: &Path,
+    key: &FileKey,
+    stored: &StoredFile,
+    since: Timestamp,
+) -> Result<Option<Pin>, StoreError> {
+    let hash = match key.kind {
+        FileKind::Info => None,
+        FileKind::Mod => {
+            let path = tree.join(key.tree_path());
+            let bytes = stored.read_small().map_err(StoreError::io("read", &path))?;
+            bytes.ok().map(|bytes| modzip::hash_go_mod(&bytes))
+        }
+        FileKind::Zip => match read_zip_hash(tree, key)? {
+            Some(hash) => Some(hash),
+            // A zip that cannot be hashed is no module; that is found when it is checked, not here.
+            None => {
+                modzip::hash_zip(&**stored.file(), stored.len(), &Workers::calling_thread()).ok()
+            }
+        },
+    };
+    Ok(PinnedFile::of(key.kind)
+        .zip(hash)
+        .and_then(|(file, hash)| restored(key, file, hash, since)))
+}
+
+/// `None`: the tree has a file of a version that cannot be.
+fn restored(key: &FileKey, file: PinnedFile, hash: H1, time: Timestamp) -> Option<Pin> {
+    Some(Pin {
+        module: key.module_version().ok()?,
+        file,
+        hash,
+        verification: Verification::Unchecked {
+            reason: UncheckedReason::FoundInTree,
+            time,
+        },
+    })
 }

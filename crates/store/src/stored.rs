@@ -3,8 +3,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::Arc;
 
+use crate::FileKind;
 use crate::digest::{Digest, read_stamp};
-use crate::{FileKind, Hasher};
 
 /// The longest end-of-central-directory record of a zip: 22 bytes and a comment of up to 65,535.
 const LONGEST_ZIP_END: u64 = 22 + 65_535;
@@ -109,17 +109,7 @@ impl StoredFile {
 
     /// Reads the whole file in pieces and computes the digest of what is there now.
     pub fn compute_digest(&self) -> io::Result<Digest> {
-        let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 256 * 1024];
-        let mut offset = 0;
-        loop {
-            let read = self.file.read_at(&mut buffer, offset)?;
-            if read == 0 {
-                return Ok(hasher.finish());
-            }
-            hasher.update(&buffer[..read]);
-            offset += read as u64;
-        }
+        Digest::of_file(&self.file)
     }
 }
 

@@ -4,25 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gomod::{ModulePath, Version};
-use jiff::Timestamp;
+use modzip::H1;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::lock::Lock;
 use crate::publish::{Published, publish_new};
-use crate::stored::Damage;
-use crate::{Digest, Draft, FileKey, FileKind, StoreError, StoredFile};
+use crate::{Digest, Draft, FileKey, FileKind, QuarantineEntry, StoreError, StoredFile};
 
-/// Bytes of a file's path that its name in the quarantine keeps; file names have at most 255.
-const LONGEST_QUARANTINE_NAME: usize = 200;
-
-/// One directory of stored files, used by one process at a time.
+/// One directory of stored files. One process at a time has it open; commands may attach to it beside that one.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    _lock: Lock,
+    /// `None`: attached.
+    lock: Option<Lock>,
     /// Whether the process that had the store before ended without closing it.
     after_crash: bool,
-    quarantined: AtomicU64,
+    pub(crate) quarantined: AtomicU64,
 }
 
 /// What a look into the tree that must not wait for the disk found.
@@ -62,17 +59,42 @@ impl Store {
         let after_crash = running.exists();
         fs::write(&running, b"present while a process uses the store\n")
             .map_err(StoreError::io("write", &running))?;
+        let store = Self {
+            root: root.to_path_buf(),
+            lock: Some(lock),
+            after_crash,
+            quarantined: AtomicU64::new(0),
+        };
+        if after_crash {
+            store.remove_unfinished_entries()?;
+        }
+        Ok(store)
+    }
+
+    /// Uses the store in `root` beside the process that has it open, if there is one. Files come and go in single steps,
+    /// so that neither sees halves of what the other does. What is being written when another process opens the store is
+    /// lost, with an error for who writes it.
+    ///
+    /// # Errors
+    /// When there is no store.
+    pub fn attach(root: &Path) -> Result<Self, StoreError> {
+        for directory in ["tree", "tmp", "quarantine"] {
+            let path = root.join(directory);
+            fs::read_dir(&path).map_err(StoreError::io("open the store at", &path))?;
+        }
         Ok(Self {
             root: root.to_path_buf(),
-            _lock: lock,
-            after_crash,
+            lock: None,
+            after_crash: false,
             quarantined: AtomicU64::new(0),
         })
     }
 
     /// Notes that everything was written down, so that the next start need not look for what was not.
     pub fn close(&self) {
-        let _kept = fs::remove_file(self.root.join("running"));
+        if self.lock.is_some() {
+            let _kept = fs::remove_file(self.root.join("running"));
+        }
     }
 
     /// Whether the process before this one ended without [`Self::close`]; its last records may be missing.
@@ -155,33 +177,6 @@ impl Store {
         }
     }
 
-    /// Takes a damaged file out of the tree, and keeps it for whoever wants to know what happened to it.
-    pub fn quarantine(&self, key: &FileKey, damage: &Damage) -> Result<(), StoreError> {
-        let path = self.tree_directory().join(key.tree_path());
-        let flat = key.url_path().replace('/', "+");
-        // A path may be longer than a file name can be; its end tells more than its beginning.
-        let start = flat.len().saturating_sub(LONGEST_QUARANTINE_NAME);
-        let name = format!(
-            "{}.{}",
-            flat.get(start..).unwrap_or_default(),
-            Timestamp::now().as_microsecond()
-        );
-        let destination = self.root.join("quarantine").join(name);
-        match fs::rename(&path, &destination) {
-            Ok(()) => {
-                self.quarantined.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    file = %path.display(), quarantine = %destination.display(), reason = %damage,
-                    "a stored file is damaged; it was set aside and will be fetched again"
-                );
-                Ok(())
-            }
-            // Somebody else noticed first.
-            Err(error) if is_absence(&error) => Ok(()),
-            Err(error) => Err(StoreError::io("set aside", &path)(error)),
-        }
-    }
-
     /// Begins a new file.
     pub fn create_draft(&self) -> Result<Draft, StoreError> {
         Draft::create(&self.temporary_directory())
@@ -207,6 +202,49 @@ impl Store {
             digest,
             is_new: published == Published::New,
         })
+    }
+
+    /// As [`Self::publish`], and writes the hash of a zip beside it before, as the module cache of `go` has it: a pin
+    /// that outlives the zip, and the records.
+    pub fn publish_pinned(
+        &self,
+        draft: Draft,
+        key: &FileKey,
+        hash: H1,
+    ) -> Result<PublishedFile, StoreError> {
+        let path = self.tree_directory().join(key.tree_path());
+        // Where the name is taken the hash is that of the file which has it.
+        if key.kind == FileKind::Zip && !path.exists() {
+            self.write_zip_hash(key, hash)?;
+        }
+        self.publish(draft, key)
+    }
+
+    /// Gives bytes in quarantine their name in the tree, unless it is taken. Their entry goes on without them.
+    pub(crate) fn publish_quarantined(
+        &self,
+        entry: &QuarantineEntry,
+        digest: Digest,
+        hash: Option<H1>,
+    ) -> Result<(), StoreError> {
+        let key = &entry.evidence.key;
+        let file = File::open(&entry.path).map_err(StoreError::io("open", &entry.path))?;
+        crate::digest::stamp(&file, entry.size, digest);
+        if let (FileKind::Zip, Some(hash)) = (key.kind, hash) {
+            self.write_zip_hash(key, hash)?;
+        }
+        let path = self.tree_directory().join(key.tree_path());
+        publish_new(&entry.path, &file, &path).map(drop)
+    }
+
+    /// Writes the hash of a zip beside it, durably.
+    pub(crate) fn write_zip_hash(&self, key: &FileKey, hash: H1) -> Result<(), StoreError> {
+        let path = zip_hash_path(&self.tree_directory(), key);
+        let text = hash.to_string();
+        if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+            return Ok(());
+        }
+        crate::publish::replace_durably(&self.temporary_directory(), &path, text.as_bytes())
     }
 
     /// As [`Self::publish`], for bytes in memory.
@@ -237,6 +275,39 @@ impl Store {
     }
 }
 
+/// The hash that is written beside a zip, whether or not the zip is there.
+pub(crate) fn read_zip_hash(tree: &Path, key: &FileKey) -> Result<Option<H1>, StoreError> {
+    let path = zip_hash_path(tree, key);
+    match fs::read_to_string(&path) {
+        // What is no hash (cut, or filled with zeros by a power cut) is none, as for the `go` command.
+        Ok(text) => Ok(text.trim().parse().ok()),
+        Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(StoreError::io("read", &path)(error)),
+    }
+}
+
+/// The stored `.mod` file, unless it is damaged.
+pub(crate) fn read_go_mod(tree: &Path, key: &FileKey) -> Result<Option<Vec<u8>>, StoreError> {
+    let path = tree.join(key.tree_path());
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) => return Err(StoreError::io("open", &path)(error)),
+    };
+    let read = || -> io::Result<Option<Vec<u8>>> {
+        match StoredFile::inspect(file, key.kind)? {
+            Ok(stored) => Ok(stored.read_small()?.ok()),
+            Err(_) => Ok(None),
+        }
+    };
+    read().map_err(StoreError::io("read", &path))
+}
+
+fn zip_hash_path(tree: &Path, key: &FileKey) -> PathBuf {
+    let (module, version) = (key.module.escaped(), key.version.escaped());
+    tree.join(format!("{module}/@v/{version}.ziphash"))
+}
+
 pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -256,13 +327,28 @@ fn empty_directory(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Splits a path relative to the tree into the key it stands for. `None`: the path is none of an immutable file.
-pub(crate) fn key_of(relative: &Path) -> Option<FileKey> {
+/// What a path in the tree stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum InTree {
+    /// An immutable file.
+    File(FileKey),
+    /// The hash that is written beside the zip with this key.
+    ZipHash(FileKey),
+}
+
+/// Tells what a path relative to the tree stands for. `None`: it has nothing to do with immutable files.
+pub(crate) fn meaning_of(relative: &Path) -> Option<InTree> {
     let (module, file) = relative.to_str()?.rsplit_once("/@v/")?;
     let (version, extension) = file.rsplit_once('.')?;
-    Some(FileKey {
-        module: ModulePath::unescape(module).ok()?,
-        version: Version::unescape(version).ok()?,
-        kind: FileKind::from_extension(extension)?,
-    })
+    let key = |kind| {
+        Some(FileKey {
+            module: ModulePath::unescape(module).ok()?,
+            version: Version::unescape(version).ok()?,
+            kind,
+        })
+    };
+    if extension == "ziphash" {
+        return key(FileKind::Zip).map(InTree::ZipHash);
+    }
+    key(FileKind::from_extension(extension)?).map(InTree::File)
 }

@@ -81,10 +81,7 @@ fn a_copied_file_that_cannot_be_what_it_is_called_is_set_aside() {
             bytes.len()
         );
         assert!(!scene.path(&acme(kind)).exists());
-        let kept = scene
-            .root()
-            .join("quarantine")
-            .join(&scene.names("quarantine")[0]);
-        assert_eq!(fs::read(kept).unwrap(), bytes);
+        let kept = &scene.store.quarantine_entries().unwrap()[0];
+        assert_eq!(fs::read(&kept.path).unwrap(), bytes);
     }
 }

@@ -6,6 +6,8 @@
 //! * `answers`: what may change.
 //! * `lifecycle`: lock, leftovers, the mark of a crash.
 //! * `records`, `index`, `rebuild`: what is known about the files.
+//! * `pins`, `provenance`: what versions must hash to, and what happened to them.
+//! * `quarantine`: bytes that must not be served.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -16,6 +18,9 @@ mod files;
 mod imported;
 mod index;
 mod lifecycle;
+mod pins;
+mod provenance;
+mod quarantine;
 mod rebuild;
 mod records;
 mod scene;

@@ -3,7 +3,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use store::{
-    FileKey, FileKind, FileRecord, PublishedFile, RebuildReport, Records, Scope, rebuild_records,
+    FileKey, FileKind, FileRecord, PublishedFile, RebuildReport, Records, Scope, Source,
+    rebuild_records,
 };
 use testkit::Module;
 
@@ -33,7 +34,7 @@ async fn note(records: &Records, key: &FileKey, published: &PublishedFile) {
             key: key.clone(),
             size: published.stored.len(),
             digest: published.digest,
-            source: Some("https://proxy.example.com".to_owned()),
+            source: Some(Source::upstream("https://proxy.example.com")),
             etag: None,
             stored: Timestamp::now(),
         })

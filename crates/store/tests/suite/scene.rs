@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use gomod::{ModulePath, Version};
 use jiff::Timestamp;
-use store::{Digest, FileKey, FileKind, FileRecord, Store};
+use store::{Digest, FileKey, FileKind, FileRecord, Source, Store};
 use tempfile::TempDir;
 
 /// A store in a folder that vanishes with it.
 pub(crate) struct Scene {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) store: Arc<Store>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn record(key: FileKey, stored: Timestamp) -> FileRecord {
         key,
         size: 100,
         digest: Digest::of(b"content"),
-        source: Some("https://proxy.example.com".to_owned()),
+        source: Some(Source::upstream("https://proxy.example.com")),
         etag: None,
         stored,
     }
