@@ -49,7 +49,7 @@ Reads only, and works without network. Exits with 1 if a cause was found, with 0
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Work on the store of a server that is not running
+    /// Work on a store
     #[command(subcommand)]
     Store(StoreCommand),
     /// Make, replace or show the keys of a checksum log
@@ -134,6 +134,75 @@ pub(crate) enum StoreCommand {
 
 Exits with 1 if damaged files were found.")]
     Rebuild {
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Show where a version came from, what it must hash to, and what happened to it
+    #[command(
+        after_help = "Example:\n  modkeep store show example.com/m@v1.2.3 --data /srv/modkeep
+
+Works beside a running server. Exits with 1 if there is a warning about the version."
+    )]
+    Show {
+        /// The version
+        #[arg(value_name = "MODULE@VERSION")]
+        version: String,
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Decide about bytes that were refused
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// List what is in quarantine; exit 1 if something is
+    #[command(after_help = "Example:\n  modkeep store quarantine list --data /srv/modkeep")]
+    List {
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Show what is known against quarantined bytes
+    #[command(after_help = "Example:\n  modkeep store quarantine show 20260131-123000-000000")]
+    Show {
+        /// The entry
+        id: String,
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Accept quarantined bytes: they are stored, and every later fetch must agree with them
+    #[command(
+        after_help = "Example:\n  modkeep store quarantine release 20260131-123000-000000
+
+Refused when a checksum database has proven another hash, or when the file is stored with other bytes."
+    )]
+    Release {
+        /// The entry
+        id: String,
+        #[command(flatten)]
+        settings: Settings,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Remove quarantined bytes for good; that they were there stays on record
+    #[command(after_help = "Example:\n  modkeep store quarantine drop 20260131-123000-000000")]
+    Drop {
+        /// The entry
+        id: String,
         #[command(flatten)]
         settings: Settings,
         /// How to print

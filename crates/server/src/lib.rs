@@ -4,10 +4,11 @@
 //!
 //! 1. `hot`: small answers given a moment ago, by their path;
 //! 2. `protocol`: everything below a module path or `/sumdb/`, answered by the depot;
-//! 3. `ops`: health, metrics, the index.
+//! 3. `ops`: health, metrics, the index; and `api`: what programs ask for.
 //!
 //! `listener` holds what protects all of them from slow, endless or broken clients.
 
+mod api;
 mod body;
 mod conditional;
 mod error;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::RecordsHealth;
 
+use crate::api;
 use crate::state::State;
 
 /// The most lines of the index in one answer, as index.golang.org has it.
@@ -26,6 +27,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/index", get(index))
+        .merge(api::router())
         .fallback(unknown)
         .with_state(state)
 }
@@ -40,13 +42,13 @@ fn plain(status: StatusCode, line: &str) -> Response {
 }
 
 /// A request that could not be answered, and the line that says why.
-struct Failed {
+pub(crate) struct Failed {
     status: StatusCode,
     line: String,
 }
 
 impl Failed {
-    fn new(status: StatusCode, line: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, line: impl Into<String>) -> Self {
         Self {
             status,
             line: line.into(),
@@ -72,6 +74,7 @@ async fn home() -> Response {
             "/sumdb/<name>/...        checksum database\n",
             "/cached-only/<module>/.. the same, without fetching\n",
             "/index?since=&limit=     new versions in the order seen\n",
+            "/api/v1/openapi.json     what programs can ask for\n",
             "/healthz /readyz /metrics"
         ),
     )

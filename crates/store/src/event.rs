@@ -1,3 +1,5 @@
+use std::fmt;
+
 use gomod::ModuleVersion;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -140,5 +142,51 @@ impl EventKind {
         };
         let file = file.map_or("version", FileKind::extension);
         Some(format!("{check} {file} {result}"))
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checked {
+                check,
+                file,
+                result,
+            } => {
+                match check {
+                    Check::Scrub => f.write_str("stored bytes hashed again")?,
+                    Check::Database => f.write_str("checksum database asked")?,
+                }
+                if let Some(file) = file {
+                    write!(f, " ({file})")?;
+                }
+                match result {
+                    CheckResult::Good => f.write_str(": good"),
+                    CheckResult::Bad(words) => write!(f, ": bad: {words}"),
+                    CheckResult::Impossible(words) => write!(f, ": could not be done: {words}"),
+                }
+            }
+            Self::Quarantined { id, file, reason } => {
+                write!(f, "{file} put into quarantine ({id}): {reason}")
+            }
+            Self::Released { id, file } => write!(f, "{file} released from quarantine ({id})"),
+            Self::Dropped { id, file } => write!(f, "{file} dropped from quarantine ({id})"),
+            Self::Healed { file, source } => {
+                write!(f, "damaged {file} replaced")?;
+                match source {
+                    Some(source) => write!(f, " from {source}"),
+                    None => Ok(()),
+                }
+            }
+            Self::MovedTag {
+                tag,
+                old_commit,
+                new_commit,
+                repository,
+            } => write!(
+                f,
+                "tag {tag} of {repository} was moved from {old_commit} to {new_commit}"
+            ),
+        }
     }
 }

@@ -5,8 +5,10 @@ mod config;
 mod explain;
 mod key;
 mod log;
+mod quarantine;
 mod serve;
 mod store;
+mod store_show;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -11,7 +11,32 @@ use crate::output;
 pub(super) fn run(environment: &Environment, command: &StoreCommand) -> Result<Status, CannotDo> {
     match command {
         StoreCommand::Rebuild { settings, format } => rebuild(environment, settings, *format),
+        StoreCommand::Show {
+            version,
+            settings,
+            format,
+        } => super::store_show::run(environment, settings, version, *format),
+        StoreCommand::Quarantine(command) => super::quarantine::run(environment, command),
     }
+}
+
+/// The store that the settings name, beside a server that may use it.
+pub(super) fn attach(
+    environment: &Environment,
+    settings: &Settings,
+) -> Result<Arc<Store>, CannotDo> {
+    let (_, effective) = load(environment, settings)?;
+    Store::attach(&effective.data)
+        .map(Arc::new)
+        .map_err(|error| CannotDo::new(format!("{error}; name the store with --data")))
+}
+
+/// What runs the work of one command.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CannotDo> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CannotDo::new)
 }
 
 #[derive(Serialize)]
@@ -35,10 +60,6 @@ fn rebuild(
         )));
     }
     let store = Arc::new(Store::open(&effective.data).map_err(CannotDo::new)?);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(CannotDo::new)?;
     let (
         RebuildReport {
             files,
@@ -46,7 +67,7 @@ fn rebuild(
             damaged,
         },
         records_replaced,
-    ) = runtime.block_on(async {
+    ) = runtime()?.block_on(async {
         let records = Records::start(store.root());
         let replaced = records.was_replaced().await.map_err(CannotDo::new)?;
         let report = rebuild_records(&store, &records, Scope::All)

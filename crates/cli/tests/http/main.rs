@@ -4,7 +4,7 @@
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`: the side of the upstreams.
-//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`: the side of the operators.
+//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`: the side of the operators.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod outage;
 mod privacy;
+mod provenance;
 mod proxies;
 mod ranges;
 mod redirects;

@@ -1,0 +1,220 @@
+//! `/api/v1`: what programs ask for. Every path is in the `OpenAPI` document, which is made from the same table.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State as Extract};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use gomod::{ModulePath, ModuleVersion, Version};
+use serde_json::{Value, json};
+
+use crate::ops::Failed;
+use crate::state::State;
+
+/// A path of the API as the `OpenAPI` document describes it.
+struct Operation {
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    /// Name and meaning of each part of the path.
+    parameters: &'static [(&'static str, &'static str)],
+    /// Media type and meaning of the answer.
+    answer: (&'static str, &'static str),
+    /// Statuses of failures, which are `text/plain`, and their meaning.
+    failures: &'static [(&'static str, &'static str)],
+}
+
+const OPERATIONS: &[Operation] = &[
+    Operation {
+        path: "/api/v1/modules/{module}/versions/{version}",
+        id: "getVersion",
+        summary: "Where a version came from, what it must hash to, and what happened to it",
+        parameters: &[
+            (
+                "module",
+                "module path, with its slashes, escaped as in the GOPROXY protocol or not",
+            ),
+            ("version", "canonical version, escaped or not"),
+        ],
+        answer: ("application/json", "what is on record about the version"),
+        failures: &[
+            ("400", "no module path or version"),
+            ("404", "nothing is on record about this version"),
+            ("503", "the records do not answer"),
+        ],
+    },
+    Operation {
+        path: "/api/v1/openapi.json",
+        id: "getDescription",
+        summary: "This description",
+        parameters: &[],
+        answer: ("application/json", "an OpenAPI 3.1 document"),
+        failures: &[],
+    },
+];
+
+pub(crate) fn router() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(description))
+        .route("/api/v1/modules/{*rest}", get(version))
+}
+
+fn answer(document: &impl serde::Serialize) -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    (headers, axum::Json(document)).into_response()
+}
+
+async fn description() -> Response {
+    answer(&openapi())
+}
+
+async fn version(
+    Extract(state): Extract<Arc<State>>,
+    Path(rest): Path<String>,
+) -> Result<Response, Failed> {
+    let module = parse(&rest)?;
+    let found = state.depot.records().provenance(&module).await;
+    match found {
+        Ok(Some(provenance)) => Ok(answer(&provenance)),
+        Ok(None) => Err(Failed::new(
+            StatusCode::NOT_FOUND,
+            format!("not found: nothing is on record about {module}"),
+        )),
+        Err(error) => Err(Failed::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            error.to_string(),
+        )),
+    }
+}
+
+/// `<module>/versions/<version>`. A `!` is in no module path and in no version, so that escaped names are told from others.
+fn parse(rest: &str) -> Result<ModuleVersion, Failed> {
+    let bad = |why: String| Failed::new(StatusCode::BAD_REQUEST, format!("bad request: {why}"));
+    let (path, version) = rest
+        .rsplit_once("/versions/")
+        .ok_or_else(|| bad("the path is /api/v1/modules/<module>/versions/<version>".to_owned()))?;
+    let path = if path.contains('!') {
+        ModulePath::unescape(path)
+    } else {
+        ModulePath::new(path)
+    }
+    .map_err(|error| bad(error.to_string()))?;
+    let version = if version.contains('!') {
+        Version::unescape(version)
+    } else {
+        Version::new(version)
+    }
+    .map_err(|error| bad(error.to_string()))?;
+    ModuleVersion::new(path, version).map_err(|error| bad(error.to_string()))
+}
+
+fn openapi() -> Value {
+    let paths: serde_json::Map<String, Value> = OPERATIONS
+        .iter()
+        .map(|operation| {
+            (
+                operation.path.to_owned(),
+                json!({ "get": describe(operation) }),
+            )
+        })
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "modkeep", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+    })
+}
+
+fn describe(operation: &Operation) -> Value {
+    let parameters: Vec<Value> = operation
+        .parameters
+        .iter()
+        .map(|(name, description)| {
+            json!({
+                "name": name, "in": "path", "required": true, "description": description,
+                "schema": { "type": "string" },
+            })
+        })
+        .collect();
+    let (media_type, meaning) = operation.answer;
+    let mut responses = serde_json::Map::new();
+    let content = json!({ media_type: { "schema": { "type": "object" } } });
+    responses.insert(
+        "200".to_owned(),
+        json!({ "description": meaning, "content": content }),
+    );
+    for (status, meaning) in operation.failures {
+        let content = json!({ "text/plain": { "schema": { "type": "string" } } });
+        responses.insert(
+            (*status).to_owned(),
+            json!({ "description": meaning, "content": content }),
+        );
+    }
+    json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": responses,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn module_paths_have_slashes_and_may_be_escaped() {
+        for (rest, expected) in [
+            ("example.com/m/versions/v1.0.0", "example.com/m@v1.0.0"),
+            (
+                "example.com/Acme/x/versions/v1.0.0-RC1",
+                "example.com/Acme/x@v1.0.0-RC1",
+            ),
+            (
+                "example.com/!acme/versions/v1.0.0-!r!c1",
+                "example.com/Acme@v1.0.0-RC1",
+            ),
+            (
+                "example.com/versions/versions/v1.0.0",
+                "example.com/versions@v1.0.0",
+            ),
+            (
+                "example.com/m/v2/versions/v2.0.0",
+                "example.com/m/v2@v2.0.0",
+            ),
+        ] {
+            let found = parse(rest).map(|module| module.to_string());
+            assert_eq!(found.ok().as_deref(), Some(expected), "{rest}");
+        }
+        for bad in [
+            "example.com/m",
+            "versions/v1.0.0",
+            "example.com/m/versions/",
+            "example.com/m/versions/latest",
+            "example.com/m/versions/v1",
+            "example.com/m/versions/v2.0.0",
+            "../x/versions/v1.0.0",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_path_is_described() {
+        for operation in OPERATIONS {
+            let parts = operation.path.matches('{').count();
+            assert_eq!(parts, operation.parameters.len(), "{}", operation.path);
+            for (name, _) in operation.parameters {
+                assert!(operation.path.contains(&format!("{{{name}}}")), "{name}");
+            }
+        }
+        let document = openapi();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(
+            document["paths"].as_object().unwrap().len(),
+            OPERATIONS.len()
+        );
+    }
+}
