@@ -2,7 +2,8 @@
 //!
 //! The errors of the engines, the diagnosis and the answers of the server all speak the same [`Label`]s, so that one
 //! cause has one name wherever it is met. Labels are plain values and cost nothing; what people read about them
-//! ([`Advice`]: cause, fix, what not to do) is kept apart and read on first use only.
+//! ([`Advice`]: cause, fix, what not to do) is kept apart and read on first use only. A [`Rule`] names what can be
+//! found by reading settings and files, before any request fails; each leads to one label.
 
 mod advice;
 pub mod handbook;
@@ -11,6 +12,10 @@ mod label;
 mod lang;
 mod never;
 mod party;
+mod phrase;
+mod rule;
+mod rule_text;
+mod severity;
 mod template;
 
 pub use advice::{Advice, Fix, Probe, Risk};
@@ -19,6 +24,10 @@ pub use label::Label;
 pub use lang::Lang;
 pub use never::{Forbidden, forbidden_remedies};
 pub use party::{Party, Side};
+pub use phrase::Phrase;
+pub use rule::Rule;
+pub use rule_text::{RULE_FACTS, RuleTexts, fill};
+pub use severity::Severity;
 pub use template::Subjects;
 
 /// A name that is no label, hop or language.
@@ -27,6 +36,9 @@ pub enum ParseError {
     /// Not one of [`Label::ALL`].
     #[error("unknown fault label {0:?}")]
     Label(String),
+    /// Not one of [`Rule::ALL`].
+    #[error("unknown rule {0:?}")]
+    Rule(String),
     /// Not one of [`Hop::ALL`].
     #[error("unknown hop {0:?}")]
     Hop(String),
