@@ -15,18 +15,25 @@
 //! - [`netrc`]: the credentials `go` would find in a netrc file.
 //! - [`go_url`]: URLs as Go reads them, which is not as browsers read them.
 //! - [`SecretRef`]: where a secret is read from.
+//! - [`report`]: all of that together, with git, netrc, ssh, toolchains and directories, and who has
+//!   set each variable.
+//! - [`trace`]: which entry of GOPROXY answers for a module.
+//! - [`lint`], [`Finding`], [`fix`]: what is wrong with it, and what can be done.
 //!
 //! Values that may hold a password are shown redacted; see [`redact`].
 
 mod env_file;
 mod environment;
 mod error;
+mod finding;
+pub mod fix;
 pub mod go_url;
 pub mod goproxy;
 mod goroot;
 pub mod gosumdb;
 pub mod http_proxy;
 mod key;
+pub mod lint;
 mod mask;
 pub mod netrc;
 mod no_proxy;
@@ -36,16 +43,21 @@ pub mod private;
 mod problem;
 mod proxy_variable;
 pub mod redact;
+pub mod report;
 mod secret;
 mod settings;
+mod shell;
+pub mod trace;
 mod url_fault;
 mod verifier_key;
 
 pub use environment::Environment;
 pub use error::Error;
+pub use finding::{Finding, Place};
 pub use key::{DefaultRule, Key};
 pub use origin::{Origin, Setting, Shadowed};
 pub use problem::{LineFault, Problem};
 pub use redact::RedactedUrl;
 pub use secret::{SecretError, SecretRef};
 pub use settings::GoEnv;
+pub use shell::Shell;

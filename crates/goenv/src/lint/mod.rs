@@ -1,0 +1,32 @@
+//! What is wrong with settings, found by reading them.
+//!
+//! Every rule follows from what go, git or ssh do with a value, not from taste: a healthy setup gives no
+//! warnings. What a person may well have meant is at most a note.
+
+mod caches;
+mod fixes;
+mod goproxy;
+mod layers;
+mod modes;
+mod private;
+mod proxies;
+mod tools;
+
+use crate::finding::Finding;
+use crate::report::Report;
+
+/// All findings about a machine's settings, the gravest first; within one severity in the order of
+/// [`fault::Rule`].
+pub fn findings(report: &Report) -> Vec<Finding> {
+    let mut found = Vec::new();
+    layers::check(report, &mut found);
+    goproxy::check(report, &mut found);
+    private::check(report, &mut found);
+    modes::check(report, &mut found);
+    proxies::check(report, &mut found);
+    tools::check(report, &mut found);
+    caches::check(report, &mut found);
+    found.sort_by(|a, b| (b.severity, a.rule).cmp(&(a.severity, b.rule)));
+    found.dedup();
+    found
+}

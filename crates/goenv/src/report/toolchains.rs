@@ -1,0 +1,126 @@
+//! Which `go` is found, and which one the project wants.
+
+use std::path::{Path, PathBuf};
+
+use gomod::gover;
+use gomod::modfile::{ModFile, WorkFile};
+
+use super::machine::{Machine, read_text};
+use crate::goroot;
+use crate::key::Key;
+use crate::settings::GoEnv;
+
+/// A `go` program in `PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoProgram {
+    /// As found in `PATH`.
+    pub path: PathBuf,
+    /// Where that leads to.
+    pub resolved: PathBuf,
+    /// The release its tree says it is, such as `go1.26.1`.
+    pub version: Option<String>,
+}
+
+/// What a project asks of the toolchain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The go.mod or go.work that says so.
+    pub path: PathBuf,
+    /// The `go` line's version, such as `1.24.0`; empty when there is none.
+    pub go: String,
+    /// Its line, from 1.
+    pub go_line: Option<usize>,
+    /// The `toolchain` line's name.
+    pub toolchain: Option<String>,
+}
+
+/// The toolchains of a machine.
+#[derive(Clone, Debug, Default)]
+pub struct Toolchains {
+    /// The programs in `PATH`, each only once, in order.
+    pub programs: Vec<GoProgram>,
+    /// What the project in the directory wants.
+    pub wanted: Option<Wanted>,
+}
+
+impl Toolchains {
+    /// Looks at `PATH` and at the project's files. Nothing is run.
+    pub fn read(machine: &Machine, go: &GoEnv) -> Self {
+        let name = format!("go{}", std::env::consts::EXE_SUFFIX);
+        let mut programs: Vec<GoProgram> = Vec::new();
+        for path in machine.environment.path_matches(&name).take(32) {
+            let Ok(resolved) = path.canonicalize() else {
+                continue;
+            };
+            if programs.iter().all(|known| known.resolved != resolved) {
+                let tree = resolved
+                    .ancestors()
+                    .skip(2)
+                    .take(2)
+                    .find_map(goroot::version_of);
+                programs.push(GoProgram {
+                    version: tree,
+                    path,
+                    resolved,
+                });
+            }
+        }
+        Self {
+            programs,
+            wanted: wanted(machine, go),
+        }
+    }
+
+    /// The version of the first program, without `go` in front.
+    pub fn version(&self) -> Option<&str> {
+        let name = self.programs.first()?.version.as_deref()?;
+        gover::from_toolchain(name)
+    }
+}
+
+/// The go.work file go would use in this directory, whether it exists or not; none when workspaces
+/// are off or none is found.
+pub(crate) fn work_file(directory: &Path, go: &GoEnv) -> Option<PathBuf> {
+    match go.value(Key::GOWORK) {
+        "off" => None,
+        "" | "auto" => above(directory, "go.work"),
+        named => Some(PathBuf::from(named)),
+    }
+}
+
+/// The file of that name in the directory or the nearest one above it.
+pub(crate) fn above(directory: &Path, name: &str) -> Option<PathBuf> {
+    let mut directories = directory.ancestors();
+    directories.find_map(|dir| {
+        let file = dir.join(name);
+        file.is_file().then_some(file)
+    })
+}
+
+fn wanted(machine: &Machine, go: &GoEnv) -> Option<Wanted> {
+    let work = work_file(&machine.directory, go).filter(|path| path.is_file());
+    if let Some(path) = work {
+        let file = WorkFile::parse("go.work", read_text(&path)?.as_bytes()).ok()?;
+        return Some(Wanted {
+            go: file
+                .go()
+                .map(|line| line.version.clone())
+                .unwrap_or_default(),
+            go_line: None,
+            toolchain: file.toolchain().map(|line| line.name.clone()),
+            path,
+        });
+    }
+    let path = above(&machine.directory, "go.mod")?;
+    let file = ModFile::parse_lax("go.mod", read_text(&path)?.as_bytes()).ok()?;
+    let line = file.go().and_then(|line| file.position(line));
+    Some(Wanted {
+        go: file
+            .go()
+            .map(|line| line.version.clone())
+            .unwrap_or_default(),
+        go_line: line.map(|position| position.line),
+        toolchain: file.toolchain().map(|line| line.name.clone()),
+        path,
+    })
+}
