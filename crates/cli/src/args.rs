@@ -58,6 +58,15 @@ Reads only, and works without network. Exits with 1 if a cause was found, with 0
     /// Check checksum logs
     #[command(subcommand)]
     Log(LogCommand),
+    /// Verify that the module cache still holds what was downloaded
+    #[command(after_help = "Examples:
+  modkeep verify
+  modkeep verify --all
+  modkeep verify --cache /srv/gomodcache --all --format json
+
+Does what `go mod verify` does, for the modules that go.mod requires or go.sum lists, and compares the cache
+with go.sum. Needs no Go toolchain and no network. Exits with 1 if a module has been modified.")]
+    Verify(VerifyArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  modkeep completions bash > /etc/bash_completion.d/modkeep")]
     Completions {
@@ -91,6 +100,23 @@ pub(crate) struct ExplainArguments {
     /// Language [default: that of LC_ALL or LANG]
     #[arg(long, value_enum)]
     pub(crate) lang: Option<Language>,
+}
+
+/// What to verify.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Directory of the project [default: the current one]
+    #[arg(long, short = 'C', value_name = "DIR")]
+    pub(crate) project: Option<PathBuf>,
+    /// Verify everything in the cache, in a project or not
+    #[arg(long, conflicts_with = "project")]
+    pub(crate) all: bool,
+    /// The module cache [default: what `go env GOMODCACHE` would say]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 /// A language for people.

@@ -9,6 +9,7 @@ mod quarantine;
 mod serve;
 mod store;
 mod store_show;
+mod verify;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -62,6 +63,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
         Command::Store(command) => store::run(environment, &command),
         Command::Key(command) => key::run(environment, &command),
         Command::Log(command) => log::run(environment, &command),
+        Command::Verify(arguments) => verify::run(environment, &arguments),
         Command::Completions { shell } => Ok(completions::completions(shell)),
         Command::Man { command } => completions::man(command.as_deref()),
     };

@@ -1,0 +1,16 @@
+//! The module cache of the `go` command (`GOMODCACHE`), read beside it.
+//!
+//! The cache holds what was downloaded (`cache/download`, the layout of a GOPROXY tree with a `.ziphash` beside each
+//! zip) and the directories it was extracted to. Reading it takes no lock: writers make new files and rename them.
+//!
+//! - [`ModuleCache`] knows where things are.
+//! - [`Project`] tells which modules a project uses, as far as go.mod and go.sum tell.
+//! - [`verify`] does what `go mod verify` does, and compares with go.sum.
+
+mod cache;
+mod project;
+mod verify;
+
+pub use cache::{Extracted, ModuleCache};
+pub use project::{Project, ProjectError, Unverifiable};
+pub use verify::{Problem, Verdict, verify};
