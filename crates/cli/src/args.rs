@@ -265,7 +265,7 @@ pub(crate) struct Settings {
     /// Modules that are sent to no upstream [default: what `go env GOPRIVATE` would say]
     #[arg(long, value_name = "GLOBS")]
     pub(crate) private: Option<String>,
-    /// Checksum database to relay, in GOSUMDB syntax [default: what `go env GOSUMDB` would say]
+    /// Checksum database to verify with and to relay, in GOSUMDB syntax [default: what `go env GOSUMDB` would say]
     #[arg(long, value_name = "SETTING")]
     pub(crate) sumdb: Option<String>,
     /// Configuration file [default: ./modkeep.toml, then $XDG_CONFIG_HOME/modkeep/modkeep.toml]

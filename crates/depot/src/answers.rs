@@ -139,6 +139,7 @@ async fn fetch(
             Expect::Info(None)
         },
         revalidate: stored.as_ref().and_then(validators),
+        without: Vec::new(),
         traceparent: context.traceparent,
     };
     let chain = shared.chain.load_full();

@@ -3,10 +3,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use modzip::Workers;
 use store::{Records, Scope, Store, rebuild_records};
 use upstream::Chain;
 
 use crate::Settings;
+use crate::databases::databases;
 use crate::flight::Flights;
 use crate::negative::Negatives;
 use crate::shared::Shared;
@@ -30,14 +32,19 @@ impl Depot {
     /// Puts a depot on a store. Must be called within a tokio runtime.
     pub fn new(store: Store, chain: Chain, settings: Settings) -> Self {
         let records = Records::start(store.root());
+        let (store, chain) = (Arc::new(store), Arc::new(ArcSwap::from_pointee(chain)));
+        let databases = databases(&settings.sumdbs, &[], &store, &chain);
         let shared = Shared {
-            store: Arc::new(store),
+            store,
             records,
-            chain: ArcSwap::from_pointee(chain),
+            chain,
             settings: ArcSwap::from_pointee(settings),
             files: Flights::default(),
             answers: Flights::default(),
-            sumdb: Flights::default(),
+            databases: ArcSwap::from_pointee(databases),
+            workers: workers(),
+            refused_files: AtomicU64::new(0),
+            unverified_files: AtomicU64::new(0),
             negatives: Negatives::new(),
             stored_files: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
@@ -49,7 +56,11 @@ impl Depot {
 
     /// Uses another chain and other settings from now on. Fetches under way end as they began.
     pub fn reconfigure(&self, chain: Chain, settings: Settings) {
-        self.shared.chain.store(Arc::new(chain));
+        let shared = &self.shared;
+        shared.chain.store(Arc::new(chain));
+        let in_use = shared.databases.load();
+        let databases = databases(&settings.sumdbs, &in_use, &shared.store, &shared.chain);
+        shared.databases.store(Arc::new(databases));
         self.shared.settings.store(Arc::new(settings));
         self.shared.negatives.clear();
     }
@@ -110,7 +121,22 @@ impl Depot {
 
     /// Fetches under way.
     pub fn in_flight(&self) -> usize {
-        self.shared.files.len() + self.shared.answers.len() + self.shared.sumdb.len()
+        let databases = self.shared.databases.load();
+        let asked: usize = databases
+            .iter()
+            .map(|(_, database)| database.in_flight())
+            .sum();
+        self.shared.files.len() + self.shared.answers.len() + asked
+    }
+
+    /// Files that were fetched since the start and not believed.
+    pub fn refused_files(&self) -> u64 {
+        self.shared.refused_files.load(Ordering::Relaxed)
+    }
+
+    /// Files that were served and stored since the start although no checksum database vouches for them.
+    pub fn unverified_files(&self) -> u64 {
+        self.shared.unverified_files.load(Ordering::Relaxed)
     }
 
     /// What is stored, as counted so far.
@@ -132,4 +158,12 @@ impl Depot {
         self.shared.records.close().await;
         self.shared.store.close();
     }
+}
+
+/// Threads for hashing zips, as many as there are processors. Without them those who fetch hash themselves.
+fn workers() -> Workers {
+    std::thread::available_parallelism()
+        .ok()
+        .and_then(|threads| Workers::new(threads).ok())
+        .unwrap_or_else(Workers::calling_thread)
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use fault::Label;
-use store::StoreError;
+use store::{FileKind, StoreError};
+use trust::{Mismatch, TrustError};
 use upstream::{ChainError, Failure};
 
 /// Why there is no answer. Cheap to clone: everyone who waited for the same fetch gets it.
@@ -50,6 +51,24 @@ pub enum DepotError {
     /// At least one upstream could not be asked, so that nothing is known. Never empty.
     #[error("{}", .0.iter().map(Failure::to_string).collect::<Vec<_>>().join("; "))]
     Upstream(Arc<[Failure]>),
+    /// A file is not what it must be. A security event: its bytes are neither served nor stored.
+    #[error("{}: {}", Label::SumdbMismatch, .0)]
+    Mismatch(Arc<Mismatched>),
+    /// There is no word to compare a file with. It may be right; nobody can tell.
+    #[error(
+        "{}: {what} cannot be verified: {error}{}",
+        trust_label(error),
+        advice(error)
+    )]
+    Unverified {
+        /// The module version.
+        what: Arc<str>,
+        /// Why there is none.
+        error: TrustError,
+    },
+    /// The checksum database could not be read, or what came in its name is not to be believed.
+    #[error("{}: {_0}", trust_label(_0))]
+    Sumdb(TrustError),
     /// The store failed.
     #[error("{}: {}", store_label(.0), .0)]
     Store(Arc<StoreError>),
@@ -84,6 +103,8 @@ impl DepotError {
         match self {
             Self::Upstream(failures) => failures.first().map(|failure| failure.label),
             Self::Store(error) => Some(store_label(error)),
+            Self::Mismatch(_) => Some(Label::SumdbMismatch),
+            Self::Unverified { error, .. } | Self::Sumdb(error) => Some(trust_label(error)),
             Self::FetchOff { .. } => Some(Label::CfgGoproxyOff),
             Self::Absent { .. }
             | Self::NotCached { .. }
@@ -97,6 +118,42 @@ impl DepotError {
 impl From<StoreError> for DepotError {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
+    }
+}
+
+/// A file whose hash is not the one it must have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "SECURITY ERROR: {what} {file}: {from} sent {found}, but {authority} has {expected}; the bytes are refused",
+    found = .mismatch.found, authority = .mismatch.authority, expected = .mismatch.expected
+)]
+pub struct Mismatched {
+    /// The module version.
+    pub what: Arc<str>,
+    /// Which of its files.
+    pub file: FileKind,
+    /// Who sent the bytes, without credentials.
+    pub from: String,
+    /// Both hashes.
+    pub mismatch: Mismatch,
+}
+
+fn trust_label(error: &TrustError) -> Label {
+    match error {
+        TrustError::OutOfReach { .. } => Label::SumdbUnreachable,
+        TrustError::Unknown { .. } => Label::Sumdb404,
+        TrustError::Misbehaving { .. } | TrustError::Forked { .. } => Label::SumdbMismatch,
+        TrustError::Keeping { .. } => Label::DiskCacheCorrupt,
+    }
+}
+
+/// What may be done about it, where there is something.
+fn advice(error: &TrustError) -> &'static str {
+    match error {
+        TrustError::Unknown { .. } => {
+            "; a module that is private belongs into the setting private or no-sumdb"
+        }
+        _ => "",
     }
 }
 

@@ -1,17 +1,21 @@
-//! Immutable files: from the store for ever, fetched once.
+//! Immutable files: from the store for ever, fetched once, and verified before anybody can have the whole.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use modzip::{HELD_BACK, ReleaseGate};
 use store::{Draft, FileKey, FileKind, Found, StoredFile};
 use tokio::sync::watch;
-use upstream::{Expect, Reply, Request, Small, ZipReply};
+use upstream::{Chain, Expect, Reply, Request, Small, ZipReply};
 
 use crate::flight::Landing;
-use crate::growing::{GrowingFile, HELD_BACK, Progress};
+use crate::growing::{GrowingFile, Progress};
 use crate::reply::{FileReply, SmallFile};
 use crate::shared::{Origin, Shared, name_of};
+use crate::verify::Judging;
 use crate::{Context, Depot, DepotError, FetchMode};
 
 /// Stored files up to this many bytes are handed out in memory.
@@ -43,7 +47,7 @@ impl Depot {
             .shared
             .files
             .join(key, move |landing| {
-                fetch(shared, fetch_key, context, landing)
+                fetch(shared, fetch_key, context, Vec::new(), landing)
             })
             .await;
         fetched.unwrap_or(Err(DepotError::Lost))
@@ -94,7 +98,14 @@ fn load(
 
 type FileLanding = Landing<FileKey, Result<FileReply, DepotError>>;
 
-async fn fetch(shared: Arc<Shared>, key: FileKey, context: Context, landing: FileLanding) {
+/// Fetches a file. Upstreams whose bytes are refused are passed over, and the next ones asked.
+async fn fetch(
+    shared: Arc<Shared>,
+    key: FileKey,
+    context: Context,
+    without: Vec<String>,
+    landing: FileLanding,
+) {
     let path = key.url_path();
     // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
     let known = match shared.stored_file(&key).await {
@@ -104,6 +115,11 @@ async fn fetch(shared: Arc<Shared>, key: FileKey, context: Context, landing: Fil
     if let Some(known) = known {
         return landing.give(known);
     }
+    // The look-up runs while the file is on its way.
+    let judging = match shared.begin_judging(&key) {
+        Ok(judging) => judging,
+        Err(error) => return landing.give(Err(error)),
+    };
     let request = Request {
         path,
         expect: match key.kind {
@@ -112,99 +128,279 @@ async fn fetch(shared: Arc<Shared>, key: FileKey, context: Context, landing: Fil
             FileKind::Zip => Expect::Zip,
         },
         revalidate: None,
-        traceparent: context.traceparent,
+        without,
+        traceparent: context.traceparent.clone(),
     };
-    let chain = shared.chain.load_full();
-    let error = if key.kind == FileKind::Zip {
-        match chain.fetch_zip(&request).await {
-            Ok(reply) => return receive_zip(&shared, key, reply, &landing).await,
-            Err(error) => error,
+    let mut fetching = Fetching {
+        shared: shared.clone(),
+        key: key.clone(),
+        landing,
+        judging,
+        request,
+    };
+    match fetching.ask_all().await {
+        Ok(()) => {}
+        Err(Unserved::Failed(error)) => fetching.landing.give(Err(error)),
+        Err(Unserved::Cut) => {
+            let without = std::mem::take(&mut fetching.request.without);
+            drop(fetching);
+            fetch_for_the_next(&shared, key, context, without);
         }
-    } else {
-        match chain.fetch_small(&request).await {
-            Ok(Small::Body(reply)) => return receive_small(&shared, key, reply, &landing).await,
-            // Cannot be: nothing was to be revalidated.
-            Ok(Small::NotModified(_)) => return landing.give(Err(DepotError::Lost)),
-            Err(error) => error,
-        }
-    };
-    let error = DepotError::from_chain(error, &name_of(&key.module, key.version.as_str()));
-    shared.negatives.learn(&request.path, &error);
-    landing.give(Err(error));
-}
-
-/// Hands out the bytes at once, then keeps them. A store that cannot keep them is no reason to withhold them.
-async fn receive_small(shared: &Arc<Shared>, key: FileKey, reply: Reply, landing: &FileLanding) {
-    let digest = store::Digest::of(&reply.body);
-    let etag = format!("\"{}\"", &digest.to_string()[..32]).into();
-    let small = SmallFile {
-        body: reply.body.clone(),
-        etag,
-    };
-    landing.give(Ok(FileReply::Small(small, false)));
-    let from = Origin {
-        source: reply.source,
-        etag: reply.validators.etag,
-    };
-    let publish_key = key.clone();
-    match shared
-        .on_disk(move |store| store.publish_bytes(&reply.body, &publish_key))
-        .await
-    {
-        Ok(published) => shared.note_stored(key, &published, from).await,
-        Err(error) => tracing::error!(file = %key, %error, "served, but could not be stored"),
     }
 }
 
-/// Writes the zip as it comes in while everyone who waits reads along, and publishes it when it is whole.
-async fn receive_zip(
-    shared: &Arc<Shared>,
+/// Those who were cut off may ask again, and others will: asks the upstreams that are left.
+fn fetch_for_the_next(shared: &Arc<Shared>, key: FileKey, context: Context, without: Vec<String>) {
+    let (fetching, wanted) = (shared.clone(), key.clone());
+    let begun = move |landing| -> BoxFuture<'static, ()> {
+        Box::pin(fetch(fetching, wanted, context, without, landing))
+    };
+    let shared = shared.clone();
+    tokio::spawn(async move { shared.files.join(&key, begun).await });
+}
+
+/// One fetch: what is asked, and of whom no more.
+struct Fetching {
+    shared: Arc<Shared>,
     key: FileKey,
-    mut reply: ZipReply,
-    landing: &FileLanding,
-) {
-    let announced = reply.len.unwrap_or_default();
-    let room = move |store: &store::Store| {
-        let draft = store.create_draft()?;
-        draft.reserve(announced).map(|()| draft)
-    };
-    let draft = match shared.on_disk(room).await {
-        Ok(draft) => draft,
-        Err(error) => return landing.give(Err(error)),
-    };
-    let (progress, watch) = watch::channel(Progress::Growing(0));
-    landing.give(Ok(FileReply::Growing(GrowingFile::new(
-        draft.file().clone(),
-        reply.len,
-        watch,
-    ))));
-    let from = Origin {
-        source: reply.source.clone(),
-        etag: reply.etag.clone(),
-    };
-    let result = async {
-        let draft = write_down(shared, draft, &mut reply, &progress).await?;
-        let len = draft.len();
-        check_whole(&draft, &reply)?;
-        // From here on every byte may be read. Those who wait need not wait for the disk.
-        progress.send_replace(Progress::Complete(len));
-        let publish_key = key.clone();
-        shared
-            .on_disk(move |store| store.publish(draft, &publish_key))
-            .await
+    landing: FileLanding,
+    judging: Option<Judging>,
+    request: Request,
+}
+
+/// Why those who wait got nothing, or not the whole.
+enum Unserved {
+    /// They got nothing, for this reason.
+    Failed(DepotError),
+    /// They got a part of what one upstream sent, and were cut off.
+    Cut,
+}
+
+/// Bytes that were not believed, or did not come whole.
+struct Refused {
+    source: String,
+    error: DepotError,
+    /// Whether those who wait have a part of them already, so that no other bytes are of use to them.
+    is_given: bool,
+}
+
+impl Fetching {
+    /// Asks one upstream after the other.
+    async fn ask_all(&mut self) -> Result<(), Unserved> {
+        let chain = self.shared.chain.load_full();
+        let mut first_refusal = None;
+        loop {
+            let received = match self.ask(&chain).await {
+                Ok(received) => received,
+                // What was refused is told before what others said: it is no absence.
+                Err(error) => return Err(Unserved::Failed(first_refusal.unwrap_or(error))),
+            };
+            let Err(refused) = received else {
+                return Ok(());
+            };
+            self.report(&refused);
+            if refused.is_given {
+                return Err(Unserved::Cut);
+            }
+            if !is_fault_of_the_bytes(&refused.error) {
+                return Err(Unserved::Failed(refused.error));
+            }
+            self.request.without.push(refused.source);
+            first_refusal.get_or_insert(refused.error);
+        }
     }
-    .await;
-    match result {
-        Ok(published) => shared.note_stored(key, &published, from).await,
-        Err(error) => {
-            tracing::error!(file = %key, %error, "a fetch failed; nothing of it was kept");
-            progress.send_if_modified(|progress| {
-                let is_open = matches!(progress, Progress::Growing(_));
-                if is_open {
-                    *progress = Progress::Failed(error);
+
+    /// Asks the next upstream that answers.
+    async fn ask(&mut self, chain: &Chain) -> Result<Result<(), Refused>, DepotError> {
+        let failed = if self.key.kind == FileKind::Zip {
+            match chain.fetch_zip(&self.request).await {
+                Ok(reply) => return Ok(self.receive_zip(reply).await),
+                Err(error) => error,
+            }
+        } else {
+            match chain.fetch_small(&self.request).await {
+                Ok(Small::Body(reply)) => return Ok(self.receive_small(reply).await),
+                // Cannot be: nothing was to be revalidated.
+                Ok(Small::NotModified(_)) => return Err(DepotError::Lost),
+                Err(error) => error,
+            }
+        };
+        let what = name_of(&self.key.module, self.key.version.as_str());
+        let error = DepotError::from_chain(failed, &what);
+        // Others may have said less than those that were not asked again.
+        if self.request.without.is_empty() {
+            self.shared.negatives.learn(&self.request.path, &error);
+        }
+        Err(error)
+    }
+
+    fn report(&mut self, refused: &Refused) {
+        let label = refused.error.label().map(tracing::field::display);
+        if is_security_event(&refused.error) {
+            self.shared.refused_files.fetch_add(1, Ordering::Relaxed);
+        }
+        tracing::error!(file = %self.key, source = refused.source, label, error = %refused.error, "what was fetched is refused; it is neither served nor stored");
+        if refused.is_given {
+            self.request.without.push(refused.source.clone());
+        }
+    }
+
+    /// Checks a small file, hands it out and keeps it. A store that cannot keep it is no reason to withhold it.
+    async fn receive_small(&mut self, reply: Reply) -> Result<(), Refused> {
+        let Self {
+            shared,
+            key,
+            landing,
+            judging,
+            ..
+        } = self;
+        if let Some(judging) = judging {
+            match judging.judge_mod(&reply.body, &reply.source).await {
+                Ok(standing) => shared.count_standing(&standing),
+                Err(error) => {
+                    return Err(Refused {
+                        source: reply.source,
+                        error,
+                        is_given: false,
+                    });
                 }
-                is_open
-            });
+            }
+        }
+        let digest = store::Digest::of(&reply.body);
+        let etag = format!("\"{}\"", &digest.to_string()[..32]).into();
+        let small = SmallFile {
+            body: reply.body.clone(),
+            etag,
+        };
+        landing.give(Ok(FileReply::Small(small, false)));
+        let from = Origin {
+            source: reply.source,
+            etag: reply.validators.etag,
+        };
+        let publish_key = key.clone();
+        match shared
+            .on_disk(move |store| store.publish_bytes(&reply.body, &publish_key))
+            .await
+        {
+            Ok(published) => shared.note_stored(key.clone(), &published, from).await,
+            Err(error) => {
+                tracing::error!(file = %key, %error, "served, but could not be stored");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the zip as it comes in while everyone who waits reads along, all but its tail; and publishes it when it
+    /// is whole and found to be what it must be.
+    async fn receive_zip(&mut self, mut reply: ZipReply) -> Result<(), Refused> {
+        let (shared, key) = (self.shared.clone(), self.key.clone());
+        let refused = |error, is_given| Refused {
+            source: reply.source.clone(),
+            error,
+            is_given,
+        };
+        let announced = reply.len.unwrap_or_default();
+        let room = move |store: &store::Store| {
+            let draft = store.create_draft()?;
+            draft.reserve(announced).map(|()| draft)
+        };
+        let draft = match shared.on_disk(room).await {
+            Ok(draft) => draft,
+            Err(error) => return Err(refused(error, false)),
+        };
+        let (progress, watch) = watch::channel(Progress::Growing(0));
+        let growing = GrowingFile::new(draft.file().clone(), reply.len, watch);
+        let mut outflow = Outflow {
+            landing: &self.landing,
+            progress,
+            waiting: Some(growing),
+        };
+        let from = Origin {
+            source: reply.source.clone(),
+            etag: reply.etag.clone(),
+        };
+        let received = async {
+            let draft = write_down(&shared, draft, &mut reply, &mut outflow).await?;
+            check_whole(&draft, &reply)?;
+            if let Some(judging) = &mut self.judging {
+                let standing = judging
+                    .judge_zip(&draft, &shared.workers, &reply.source)
+                    .await?;
+                shared.count_standing(&standing);
+            }
+            Ok(draft)
+        };
+        let draft = match received.await {
+            Ok(draft) => draft,
+            Err(error) => {
+                let is_given = outflow.fail(&error);
+                return Err(Refused {
+                    source: reply.source,
+                    error,
+                    is_given,
+                });
+            }
+        };
+        // From here on every byte may be read. Those who wait need not wait for the disk.
+        outflow.complete(draft.len());
+        let publish_key = key.clone();
+        let published = shared
+            .on_disk(move |store| store.publish(draft, &publish_key))
+            .await;
+        match published {
+            Ok(published) => shared.note_stored(key, &published, from).await,
+            Err(error) => {
+                tracing::error!(file = %key, %error, "served, but could not be stored");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether another upstream may have better bytes.
+fn is_fault_of_the_bytes(error: &DepotError) -> bool {
+    matches!(error, DepotError::Mismatch(_) | DepotError::Upstream(_))
+}
+
+/// Whether somebody may be trying to get something past this server.
+fn is_security_event(error: &DepotError) -> bool {
+    match error {
+        DepotError::Mismatch(_) => true,
+        DepotError::Unverified { error, .. } => error.is_misbehaviour(),
+        _ => false,
+    }
+}
+
+/// What those who wait may have of a zip.
+struct Outflow<'a> {
+    landing: &'a FileLanding,
+    progress: watch::Sender<Progress>,
+    /// Handed out with the first byte: until then another upstream can still take over.
+    waiting: Option<GrowingFile>,
+}
+
+impl Outflow<'_> {
+    fn grow(&mut self, readable: u64) {
+        self.progress.send_replace(Progress::Growing(readable));
+        if readable > 0 {
+            self.give();
+        }
+    }
+
+    fn complete(&mut self, len: u64) {
+        self.progress.send_replace(Progress::Complete(len));
+        self.give();
+    }
+
+    /// Cuts off whoever reads. True if somebody could.
+    fn fail(&mut self, error: &DepotError) -> bool {
+        self.progress.send_replace(Progress::Failed(error.clone()));
+        self.waiting.is_none()
+    }
+
+    fn give(&mut self) {
+        if let Some(growing) = self.waiting.take() {
+            self.landing.give(Ok(FileReply::Growing(growing)));
         }
     }
 }
@@ -213,8 +409,9 @@ async fn write_down(
     shared: &Arc<Shared>,
     mut draft: Draft,
     reply: &mut ZipReply,
-    progress: &watch::Sender<Progress>,
+    outflow: &mut Outflow<'_>,
 ) -> Result<Draft, DepotError> {
+    let mut gate = ReleaseGate::new(reply.len);
     let mut waiting = BytesMut::new();
     let mut more = true;
     while more {
@@ -227,21 +424,14 @@ async fn write_down(
         // The first bytes go out as they come; later ones in pieces that are worth a write.
         if waiting.len() >= PIECE || !more || draft.len() < HELD_BACK * 4 {
             let piece = waiting.split().freeze();
+            let readable = gate.receive(&piece);
             draft = shared
                 .on_disk(move |_| draft.append(&piece).map(|()| draft))
                 .await?;
-            progress.send_replace(Progress::Growing(readable(draft.len(), reply.len)));
+            outflow.grow(readable);
         }
     }
     Ok(draft)
-}
-
-/// How many of `written` bytes clients may have before the whole is checked.
-fn readable(written: u64, announced: Option<u64>) -> u64 {
-    match announced {
-        Some(len) => written.min(len.saturating_sub(HELD_BACK)),
-        None => written.saturating_sub(HELD_BACK),
-    }
 }
 
 /// Whether what came in is as long as announced and ends as a zip does.
@@ -293,7 +483,7 @@ mod tests {
 
     /// A depot that can ask nobody: whatever it answers, it has.
     fn depot(folder: &std::path::Path) -> Depot {
-        let chain = upstream::Chain::new(upstream::ChainOptions {
+        let chain = Chain::new(upstream::ChainOptions {
             list: goenv::goproxy::ProxyList::parse("off").unwrap(),
             http_proxies: goenv::http_proxy::HttpProxyRules::from_environment(
                 &goenv::Environment::from_pairs([("", ""); 0]),
@@ -328,7 +518,7 @@ mod tests {
         let begin = async || {
             let (fetching, wanted) = (shared.clone(), key.clone());
             let begun = shared.files.join(&key, move |landing| {
-                fetch(fetching, wanted, Context::default(), landing)
+                fetch(fetching, wanted, Context::default(), Vec::new(), landing)
             });
             begun.await.unwrap()
         };

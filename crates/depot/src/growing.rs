@@ -5,10 +5,6 @@ use tokio::sync::watch;
 
 use crate::DepotError;
 
-/// How much of a zip's end is kept from clients until the whole has been checked. The end-of-central-directory record
-/// is in there, and without it nobody can take what they have for a complete archive.
-pub(crate) const HELD_BACK: u64 = 32 * 1024;
-
 /// How far a file that is being fetched has come.
 #[derive(Clone, Debug)]
 pub enum Progress {

@@ -6,9 +6,12 @@
 //!
 //! - [`Depot::file`]: immutable files; from the store for ever.
 //! - [`Depot::answer`]: lists, `@latest`, branches; from the store while fresh, and stale when no upstream answers.
-//! - [`Depot::sumdb`]: what a checksum database says; relayed and kept.
+//! - [`Depot::sumdb`]: what a checksum database says; proven, relayed and kept.
+//!
+//! No client can complete a `.mod` or `.zip` that was not checked against the checksum database, where one covers it.
 
 mod answers;
+mod databases;
 mod depot;
 mod error;
 mod files;
@@ -19,11 +22,12 @@ mod reply;
 mod settings;
 mod shared;
 mod sumdb;
+mod verify;
 
 pub use depot::{Depot, StoreTotals};
-pub use error::DepotError;
+pub use error::{DepotError, Mismatched};
 pub use growing::{GrowingFile, Progress};
 pub use reply::{AnswerReply, FileReply, Freshness, SmallFile};
-pub use settings::{Settings, SumdbRoute};
+pub use settings::{Settings, SumdbRoute, VerifyMode};
 pub use shared::{Context, FetchMode};
 pub use sumdb::SumdbReply;

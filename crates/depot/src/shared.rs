@@ -2,16 +2,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use gomod::{ModulePath, Revision};
 use jiff::Timestamp;
+use modzip::Workers;
 use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Store};
+use trust::Database;
 use upstream::Chain;
 
 use crate::flight::Flights;
 use crate::negative::Negatives;
 use crate::reply::{FileReply, Refreshed};
-use crate::{DepotError, Settings};
+use crate::{DepotError, Settings, SumdbRoute};
 
 /// Whether a question may be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,15 @@ pub struct Context {
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) records: Records,
-    pub(crate) chain: ArcSwap<Chain>,
+    pub(crate) chain: Arc<ArcSwap<Chain>>,
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) files: Flights<FileKey, Result<FileReply, DepotError>>,
     pub(crate) answers: Flights<AnswerKey, Result<Refreshed, DepotError>>,
-    pub(crate) sumdb: Flights<AnswerKey, Result<Bytes, DepotError>>,
+    pub(crate) databases: ArcSwap<Vec<(SumdbRoute, Database)>>,
+    /// The threads that hash zips.
+    pub(crate) workers: Workers,
+    pub(crate) refused_files: AtomicU64,
+    pub(crate) unverified_files: AtomicU64,
     pub(crate) negatives: Negatives,
     pub(crate) stored_files: AtomicU64,
     pub(crate) stored_bytes: AtomicU64,

@@ -1,19 +1,16 @@
-//! What a checksum database says, passed on unchanged: the `go` command verifies it.
+//! What a checksum database says, relayed: nothing that is not proven, and what was proven also without it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use fault::Label;
-use gomod::ModulePath;
+use gomod::{ModulePath, ModuleVersion, Version};
 use jiff::Timestamp;
-use store::{Answer, AnswerKey, AnswerMeta};
 use sumdb::tile::{Tile, TileLevel};
-use upstream::{Expect, Failure, Request, Small};
+use trust::{Database, Head, TrustError};
+use upstream::Expect;
 
-use crate::flight::Landing;
 use crate::shared::Shared;
-use crate::{Context, Depot, DepotError, FetchMode, SumdbRoute};
+use crate::{Depot, DepotError, FetchMode, SumdbRoute};
 
 /// An answer of a checksum database.
 #[derive(Clone, Debug)]
@@ -41,81 +38,38 @@ impl Depot {
         })
     }
 
-    /// An answer of the database: `latest`, `lookup/...` or `tile/...`.
+    /// An answer of the database: `latest`, `lookup/...` or `tile/...`. Everything is proven before it is given, and
+    /// what was proven before is given without asking.
     pub async fn sumdb(
         &self,
         route: &SumdbRoute,
         path: &str,
         mode: FetchMode,
-        context: &Context,
     ) -> Result<SumdbReply, DepotError> {
         self.check_may_be_looked_up(route, path)?;
-        let key = AnswerKey::Sumdb {
-            name: route.name.clone(),
-            path: path.to_owned(),
-        };
-        let immutable = is_immutable(path);
         let what = format!("{}/{path}", route.name);
-        let Some(expect) = expectation(path) else {
-            return Err(DepotError::Absent {
-                gone: false,
-                reason: format!("{what}: this is no tile's path").into(),
-            });
+        let databases = self.shared.databases.load_full();
+        let database = databases
+            .iter()
+            .find(|(used, _)| used == route)
+            .map(|(_, database)| database)
+            .ok_or(DepotError::Lost)?;
+        let asked = Asked {
+            shared: &self.shared,
+            database,
+            what,
+            mode,
         };
-        let stored = stored_answer(&self.shared, &key, &expect).await?;
-        match &stored {
-            Some(answer) if immutable || mode == FetchMode::CachedOnly => {
-                return Ok(SumdbReply {
-                    body: answer.body.clone().into(),
-                    immutable,
-                    confirmed: answer.meta.confirmed,
-                    fetched: false,
-                    stale: None,
-                });
-            }
-            None if mode == FetchMode::CachedOnly => {
-                return Err(DepotError::NotCached { what: what.into() });
-            }
-            _ => {}
+        if path == "latest" {
+            return asked.head().await;
         }
-        if let Some(absence) = self.shared.known_absence(&key.url_path()) {
-            return Err(absence);
+        if let Some(module) = path.strip_prefix("lookup/") {
+            let module = looked_up_version(module)
+                .ok_or_else(|| asked.absent("this is no module version"))?;
+            return asked.record(&module).await;
         }
-        let request = Request {
-            path: path.to_owned(),
-            expect,
-            revalidate: None,
-            traceparent: context.traceparent.clone(),
-        };
-        let (shared, flight_key, route) = (self.shared.clone(), key.clone(), route.clone());
-        let fetching = self.shared.sumdb.join(&key, move |landing| {
-            fetch(shared, flight_key, route, request, landing)
-        });
-        let fetched = if stored.is_some() {
-            let limit = self.shared.settings.load().stale_wait;
-            tokio::time::timeout(limit, fetching)
-                .await
-                .unwrap_or_else(|_| Some(Err(slow(&key, limit))))
-        } else {
-            fetching.await
-        };
-        match (fetched.unwrap_or(Err(DepotError::Lost)), stored) {
-            (Ok(body), _) => Ok(SumdbReply {
-                body,
-                immutable,
-                confirmed: Timestamp::now(),
-                fetched: true,
-                stale: None,
-            }),
-            (Err(error), Some(answer)) if !error.is_absence() => Ok(SumdbReply {
-                body: answer.body.into(),
-                immutable,
-                confirmed: answer.meta.confirmed,
-                fetched: false,
-                stale: Some(error),
-            }),
-            (Err(error), _) => Err(error),
-        }
+        let tile = Tile::parse_path(path).map_err(|_| asked.absent("this is no tile's path"))?;
+        asked.tile(tile).await
     }
 
     /// Keeps private names from a public database.
@@ -135,18 +89,115 @@ impl Depot {
     }
 }
 
-/// What those are told who need not wait for the end of a fetch.
-fn slow(key: &AnswerKey, limit: Duration) -> DepotError {
-    let AnswerKey::Sumdb { name, path } = key else {
-        return DepotError::Lost;
-    };
-    let failure = Failure {
-        source: name.clone(),
-        label: Label::GoproxySlow,
-        detail: format!("reading {name}/{path}: no answer within {limit:?}"),
-        retry_after: None,
-    };
-    DepotError::Upstream([failure].into())
+/// One question to a database.
+struct Asked<'a> {
+    shared: &'a Arc<Shared>,
+    database: &'a Database,
+    what: String,
+    mode: FetchMode,
+}
+
+impl Asked<'_> {
+    async fn record(&self, module: &ModuleVersion) -> Result<SumdbReply, DepotError> {
+        if let Some(proven) = self.database.kept_record(module).await {
+            return Ok(immutable(proven.message, proven.time, false));
+        }
+        self.check_may_ask()?;
+        let proven = self.database.lookup(module).await;
+        let proven = proven.map_err(|error| self.failed(error))?;
+        Ok(immutable(proven.message, proven.time, proven.fetched))
+    }
+
+    async fn tile(&self, tile: Tile) -> Result<SumdbReply, DepotError> {
+        if let Some(body) = self.database.kept_tile(tile).await {
+            return Ok(immutable(body, Timestamp::now(), false));
+        }
+        self.check_may_ask()?;
+        let (body, fetched) = self
+            .database
+            .tile(tile)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(immutable(body, Timestamp::now(), fetched))
+    }
+
+    /// The newest head that fits to all seen before. When the database cannot be asked, or not in time, the newest of
+    /// those.
+    async fn head(&self) -> Result<SumdbReply, DepotError> {
+        let kept = self.database.kept_head().await.map_err(DepotError::Sumdb)?;
+        let reply = |head: Head, stale: Option<DepotError>| SumdbReply {
+            body: head.note,
+            immutable: false,
+            confirmed: head.confirmed,
+            fetched: stale.is_none() && self.mode == FetchMode::Allowed,
+            stale,
+        };
+        let Some(kept) = kept else {
+            self.check_may_ask()?;
+            let head = self.database.head().await;
+            return head
+                .map(|head| reply(head, None))
+                .map_err(|error| self.failed(error));
+        };
+        if self.mode == FetchMode::CachedOnly {
+            return Ok(reply(kept, None));
+        }
+        let limit = self.shared.settings.load().stale_wait;
+        match tokio::time::timeout(limit, self.database.head()).await {
+            Ok(Ok(head)) => Ok(reply(head, None)),
+            // Not to be covered up by an older answer.
+            Ok(Err(error)) if error.is_misbehaviour() => Err(DepotError::Sumdb(error)),
+            Ok(Err(error)) => Ok(reply(kept, Some(DepotError::Sumdb(error)))),
+            Err(_) => {
+                let error = TrustError::OutOfReach {
+                    database: self.database.name().into(),
+                    reason: format!("no answer within {limit:?}").into(),
+                };
+                Ok(reply(kept, Some(DepotError::Sumdb(error))))
+            }
+        }
+    }
+
+    fn check_may_ask(&self) -> Result<(), DepotError> {
+        if self.mode == FetchMode::CachedOnly {
+            return Err(DepotError::NotCached {
+                what: self.what.as_str().into(),
+            });
+        }
+        self.shared
+            .known_absence(&self.negative_key())
+            .map_or(Ok(()), Err)
+    }
+
+    fn failed(&self, error: TrustError) -> DepotError {
+        let error = match error {
+            TrustError::Unknown { reason, .. } => self.absent(&reason),
+            error => DepotError::Sumdb(error),
+        };
+        self.shared.negatives.learn(&self.negative_key(), &error);
+        error
+    }
+
+    fn negative_key(&self) -> String {
+        format!("sumdb/{}", self.what)
+    }
+
+    fn absent(&self, reason: &str) -> DepotError {
+        DepotError::Absent {
+            gone: false,
+            reason: format!("{}: {reason}", self.what).into(),
+        }
+    }
+}
+
+fn immutable(body: Bytes, confirmed: Timestamp, fetched: bool) -> SumdbReply {
+    SumdbReply {
+        body,
+        immutable: true,
+        confirmed,
+        fetched,
+        stale: None,
+    }
 }
 
 /// The module that a `lookup/<module>@<version>` asks for.
@@ -155,14 +206,16 @@ fn looked_up_module(path: &str) -> Option<ModulePath> {
     ModulePath::unescape(module).ok()
 }
 
-/// Whether the answer at a path can never change: a record, or a tile that is complete.
-fn is_immutable(path: &str) -> bool {
-    path.starts_with("lookup/") || path.starts_with("tile/")
+/// The module version that `<module>@<version>` names, both escaped.
+fn looked_up_version(text: &str) -> Option<ModuleVersion> {
+    let (module, version) = text.rsplit_once('@')?;
+    let module = ModulePath::unescape(module).ok()?;
+    ModuleVersion::new(module, Version::unescape(version).ok()?).ok()
 }
 
 /// What the answer at a path must look like to be kept: whether a tile is authentic is for its reader to prove, but a
 /// short one can never be. `None`: there is nothing at such a path.
-fn expectation(path: &str) -> Option<Expect> {
+pub(crate) fn expectation(path: &str) -> Option<Expect> {
     if !path.starts_with("tile/") {
         return Some(Expect::Text);
     }
@@ -171,71 +224,4 @@ fn expectation(path: &str) -> Option<Expect> {
         TileLevel::Data => Expect::Text,
         TileLevel::Hashes(_) => Expect::Hashes(tile.byte_length() as u64),
     })
-}
-
-/// What is kept. What cannot be right, whatever put it there, counts as not kept.
-async fn stored_answer(
-    shared: &Arc<Shared>,
-    key: &AnswerKey,
-    expect: &Expect,
-) -> Result<Option<Answer>, DepotError> {
-    let (key, expect) = (key.clone(), expect.clone());
-    shared
-        .on_disk(move |store| {
-            let answer = store.read_answer(&key);
-            Ok(answer.filter(|answer| expect.accepts(&answer.body)))
-        })
-        .await
-}
-
-async fn fetch(
-    shared: Arc<Shared>,
-    key: AnswerKey,
-    route: SumdbRoute,
-    request: Request,
-    landing: Landing<AnswerKey, Result<Bytes, DepotError>>,
-) {
-    // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
-    if is_immutable(&request.path)
-        && let Ok(Some(answer)) = stored_answer(&shared, &key, &request.expect).await
-    {
-        return landing.give(Ok(answer.body.into()));
-    }
-    let SumdbRoute {
-        name,
-        base,
-        through_upstreams,
-    } = &route;
-    let chain = shared.chain.load_full();
-    let fetched = chain
-        .fetch_sumdb(name, &request, base, *through_upstreams)
-        .await;
-    let reply = match fetched {
-        Ok(Small::Body(reply)) => reply,
-        // Cannot be: nothing was to be revalidated.
-        Ok(Small::NotModified(_)) => return landing.give(Err(DepotError::Lost)),
-        Err(error) => {
-            let error = DepotError::from_chain(error, &format!("{name}/{}", request.path));
-            shared.negatives.learn(&key.url_path(), &error);
-            return landing.give(Err(error));
-        }
-    };
-    landing.give(Ok(reply.body.clone()));
-    let meta = AnswerMeta {
-        confirmed: Timestamp::now(),
-        source: reply.source,
-        etag: None,
-        last_modified: None,
-    };
-    let answer = Answer {
-        meta,
-        body: reply.body.to_vec(),
-    };
-    let store_key = key.clone();
-    if let Err(error) = shared
-        .on_disk(move |store| store.write_answer(&store_key, &answer))
-        .await
-    {
-        tracing::error!(answer = %key.url_path(), %error, "served, but could not be stored");
-    }
 }

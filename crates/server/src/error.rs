@@ -95,6 +95,16 @@ impl From<DepotError> for Refusal {
                     ..Self::new(status, line)
                 }
             }
+            DepotError::Unverified { error, .. } | DepotError::Sumdb(error) => {
+                // A database that does not know a version says nothing about the version: no absence.
+                let status = if error.is_retryable() {
+                    StatusCode::SERVICE_UNAVAILABLE
+                } else {
+                    StatusCode::BAD_GATEWAY
+                };
+                Self::new(status, line)
+            }
+            DepotError::Mismatch(_) => Self::new(StatusCode::BAD_GATEWAY, line),
             DepotError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, line),
             DepotError::Lost => Self::new(StatusCode::INTERNAL_SERVER_ERROR, line),
         }

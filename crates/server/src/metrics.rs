@@ -49,6 +49,8 @@ metrics! {
     FILES: "gauge" "modkeep_store_files" [] = "Immutable files stored";
     BYTES: "gauge" "modkeep_store_bytes" [] = "Bytes of the immutable files stored";
     QUARANTINED: "counter" "modkeep_store_quarantined_total" [] = "Stored files that were found damaged and set aside since the start";
+    REFUSED: "counter" "modkeep_verification_refusals_total" [] = "Fetched files that are not what the checksum database says, or for which it is not to be believed: a security event each";
+    UNVERIFIED: "counter" "modkeep_unverified_files_total" [] = "Files served and stored since the start that are still to be checked, because the checksum database could not be asked";
     RECORDS: "gauge" "modkeep_records_up" [] = "1 while the records answer, else 0";
 }
 
@@ -186,6 +188,8 @@ pub struct Metrics {
     pub(crate) store_files: Gauge,
     pub(crate) store_bytes: Gauge,
     pub(crate) quarantined: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) unverified: Counter,
     pub(crate) records_up: Gauge,
 }
 
@@ -222,6 +226,8 @@ impl Metrics {
             store_files: Gauge::default(),
             store_bytes: Gauge::default(),
             quarantined: Counter::<u64, AtomicU64>::default(),
+            refused: Counter::default(),
+            unverified: Counter::default(),
             records_up: Gauge::default(),
             registry: Registry::default(),
         };
@@ -259,6 +265,12 @@ impl Metrics {
             base_name(QUARANTINED),
             QUARANTINED.help,
             metrics.quarantined.clone(),
+        );
+        registry.register(base_name(REFUSED), REFUSED.help, metrics.refused.clone());
+        registry.register(
+            base_name(UNVERIFIED),
+            UNVERIFIED.help,
+            metrics.unverified.clone(),
         );
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
         Self {

@@ -179,6 +179,12 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     metrics
         .quarantined
         .inc_by(quarantined.saturating_sub(metrics.quarantined.get()));
+    for (counter, total) in [
+        (&metrics.refused, state.depot.refused_files()),
+        (&metrics.unverified, state.depot.unverified_files()),
+    ] {
+        counter.inc_by(total.saturating_sub(counter.get()));
+    }
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media_type)], metrics.render()).into_response())
 }

@@ -91,7 +91,26 @@ impl Store {
     }
 
     fn answer_path(&self, key: &AnswerKey) -> PathBuf {
-        self.answers_directory().join(key.url_path())
+        match key {
+            // Only what was proven lies there.
+            AnswerKey::Sumdb { name, path } => self.proven_directory(name).join(path),
+            _ => self.answers_directory().join(key.url_path()),
+        }
+    }
+
+    fn proven_directory(&self, database: &str) -> PathBuf {
+        self.answers_directory().join("proven").join(database)
+    }
+
+    /// The names of the answers of a checksum database that are kept in one folder of its paths, in any order. Blocks
+    /// on the disk.
+    pub fn sumdb_answers_below(&self, database: &str, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.proven_directory(database).join(folder));
+        entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect()
     }
 
     /// A tree that was copied in (a module cache, another proxy's files) has lists, but nothing that says how old.

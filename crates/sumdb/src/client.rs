@@ -18,6 +18,7 @@
 mod exchange;
 mod head;
 mod lookup;
+mod proven_tile;
 mod session;
 mod update;
 
@@ -28,13 +29,14 @@ use gomod::ModuleVersion;
 pub use exchange::{Answer, Driver, Operation, RemoteError, Request, Step, Swap, run};
 pub use head::SignedHead;
 pub use lookup::{Lookup, ProvenRecord};
+pub use proven_tile::ReadTile;
 pub(crate) use session::{Session, Stop};
 pub(crate) use update::LATEST_PATH;
 pub use update::{Timeline, Update};
 
 use crate::error::Error;
 use crate::note::{Algorithm, KeyName, VerifierKey, Verifiers};
-use crate::tile::Height;
+use crate::tile::{Height, Tile};
 
 /// A client of one checksum database. Operations may run at the same time; they share the latest tree head.
 #[derive(Debug)]
@@ -91,6 +93,18 @@ impl Client {
     /// Asks for the proven record of a module version.
     pub fn lookup(&self, module: ModuleVersion) -> Lookup<'_> {
         Lookup::new(self, module)
+    }
+
+    /// Asks for the bytes of a tile, proven to be those of the latest tree.
+    pub fn tile(&self, tile: Tile) -> ReadTile<'_> {
+        ReadTile::new(self, tile)
+    }
+
+    /// Reads a record that an earlier [`Self::lookup`] has proven and its caller has kept, without proving it again: the
+    /// head below it must be signed and cover it. For callers that know their copy to be what was proven, and cannot
+    /// reach the database.
+    pub fn read_kept(&self, module: ModuleVersion, message: &[u8]) -> Result<ProvenRecord, Error> {
+        lookup::read_kept(self, module, message)
     }
 
     /// Asks the server for its newest tree head and moves forward to it.

@@ -13,7 +13,7 @@ pub use frontier::Frontier;
 pub use head::TreeHead;
 pub use node::{MAX_SIZE, Node, stored_hash_count};
 pub use proof::{ConsistencyProof, InclusionProof};
-pub(crate) use record::split_at_blank_line;
+pub(crate) use record::split_records;
 pub use record::{RecordText, format_record, parse_record};
 
 use crate::error::Error;

@@ -4,6 +4,7 @@
 //! * [`Module`], [`Tree`] and [`Project`] make data: modules as `go` would accept them, folders in the layout of the
 //!   `GOPROXY` protocol, and whole projects of a hundred modules and more that a real `go build` compiles.
 //! * [`UpstreamServer`] serves such a folder over raw sockets, so that it can break every rule of HTTP and TCP.
+//! * [`ChecksumDatabase`] is a checksum database with a key of its own, each answer of which can be forged.
 //! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
 //! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
 //!
@@ -16,6 +17,7 @@
 )]
 
 mod archive;
+mod checksum_database;
 mod fault;
 mod go;
 mod graph;
@@ -29,6 +31,7 @@ mod tree;
 mod upstream;
 
 pub use archive::{Content, Packing};
+pub use checksum_database::ChecksumDatabase;
 pub use fault::{Answer, Fault, Paths};
 pub use go::{Go, GoOutput, GoProblem};
 pub use modkeep::{Exit, Modkeep, ModkeepCommand};

@@ -151,6 +151,9 @@ impl Chain {
     pub async fn fetch_small(&self, request: &Request) -> Result<Small, ChainError> {
         let mut tally = Tally::default();
         for (position, upstream) in self.upstreams.iter().enumerate() {
+            if !request.may_ask(upstream.source()) {
+                continue;
+            }
             let began = Instant::now();
             let answer = upstream.fetch_small(&self.client, request).await;
             self.observe(upstream, &answer, began, |small| {
@@ -173,6 +176,9 @@ impl Chain {
     pub async fn fetch_zip(&self, request: &Request) -> Result<ZipReply, ChainError> {
         let mut tally = Tally::default();
         for (position, upstream) in self.upstreams.iter().enumerate() {
+            if !request.may_ask(upstream.source()) {
+                continue;
+            }
             let began = Instant::now();
             let answer = upstream.fetch_zip(&self.client, request).await;
             self.observe(upstream, &answer, began, |_| false);

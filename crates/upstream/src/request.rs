@@ -60,8 +60,16 @@ pub struct Request {
     pub expect: Expect,
     /// Set to be told when nothing has changed. They are given to the upstream named here only.
     pub revalidate: Option<(String, Validators)>,
+    /// Upstreams that are not asked, by their names as in [`Reply::source`]: what they sent for this was refused.
+    pub without: Vec<String>,
     /// The `traceparent` header to pass on (W3C trace context).
     pub traceparent: Option<String>,
+}
+
+impl Request {
+    pub(crate) fn may_ask(&self, source: &str) -> bool {
+        !self.without.iter().any(|refused| refused == source)
+    }
 }
 
 /// A whole, checked answer.

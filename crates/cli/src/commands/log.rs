@@ -181,6 +181,7 @@ impl Fetch for Database {
             path: path.to_owned(),
             expect: expectation(path),
             revalidate: None,
+            without: Vec::new(),
             traceparent: None,
         };
         let mut pause = PAUSE;

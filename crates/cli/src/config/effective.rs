@@ -1,11 +1,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use depot::SumdbRoute;
+use depot::{SumdbRoute, VerifyMode};
 use goenv::goproxy::{ProxyList, Target};
 use goenv::gosumdb::SumdbSetting;
 use goenv::private::Patterns;
 use server::TlsFiles;
+use sumdb::note::VerifierKey;
 use tracing::level_filters::LevelFilter;
 use url::{Host, Url};
 
@@ -84,6 +85,7 @@ impl Checker<'_> {
         let data = self.data();
         let chain = self.chain(listen);
         let sumdbs = self.sumdbs();
+        let verify = self.parse("verify", verify_mode);
         let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
         let connect = self.parse("upstreams.connect-timeout", value::positive_duration);
         let first_byte = self.parse("upstreams.first-byte-timeout", value::positive_duration);
@@ -123,6 +125,8 @@ impl Checker<'_> {
                 absent_ttl: absent_ttl?,
                 stale_wait: stale_wait?,
                 private: Patterns::parse(&self.resolved.get("private").value),
+                no_sumdb: Patterns::parse(&self.resolved.get("no-sumdb").value),
+                verify: verify?,
                 sumdbs: sumdbs?,
             },
             hot_bytes: hot_bytes?,
@@ -214,11 +218,19 @@ impl Checker<'_> {
         let Some(base) = setting.direct_url() else {
             return Some(Vec::new());
         };
-        let SumdbSetting::Database { name, url, .. } = setting else {
+        let SumdbSetting::Database { name, key, url } = setting else {
             return Some(Vec::new());
+        };
+        let key = match VerifierKey::parse(&key) {
+            Ok(key) => key,
+            Err(error) => {
+                self.fail("sumdb", &error.to_string());
+                return None;
+            }
         };
         Some(vec![SumdbRoute {
             name,
+            key,
             base,
             through_upstreams: url.is_none(),
         }])
@@ -269,6 +281,14 @@ fn header_bytes(text: &str) -> Result<usize, String> {
     match value::bytes(text)? {
         bytes @ 8_192..=16_777_216 => usize::try_from(bytes).map_err(|error| error.to_string()),
         _ => Err("it must be from 8KiB to 16MiB".to_owned()),
+    }
+}
+
+fn verify_mode(text: &str) -> Result<VerifyMode, String> {
+    match text {
+        "always" => Ok(VerifyMode::Always),
+        "when-reachable" => Ok(VerifyMode::WhenReachable),
+        _ => Err(one_of("always, when-reachable", text)),
     }
 }
 

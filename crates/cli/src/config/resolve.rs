@@ -175,6 +175,7 @@ fn default(setting: &Setting, environment: &Environment, go: &GoEnv) -> (String,
         "upstream" => from_go(Key::GOPROXY),
         "private" => from_go(Key::GOPRIVATE),
         "sumdb" => from_go(Key::GOSUMDB),
+        "no-sumdb" => from_go(Key::GONOSUMDB),
         "data" => {
             let directory = environment
                 .user_data_dir()

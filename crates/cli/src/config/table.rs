@@ -148,11 +148,29 @@ pub const SETTINGS: &[Setting] = &[
         "sumdb",
         ValueKind::Sumdb,
         "",
-        "The checksum database that is relayed below `/sumdb/`: through an upstream that relays it, else straight from \
-         its server; a setting with a URL goes there and nowhere else. `off` relays none.",
+        "The checksum database that every public module is verified with before it is served, and that is relayed below \
+         `/sumdb/`: through an upstream that relays it, else straight from its server; a setting with a URL goes there and \
+         nowhere else. `off` verifies nothing and relays none.",
     )
     .with_flag()
     .found_out("what `go env GOSUMDB` would say")
+    .reloadable(),
+    setting(
+        "no-sumdb",
+        ValueKind::Globs,
+        "",
+        "Modules that no checksum database is asked about, beside those of `private`; `golang.org/toolchain` is never \
+         one of them.",
+    )
+    .found_out("what `go env GONOSUMDB` would say")
+    .reloadable(),
+    setting(
+        "verify",
+        ValueKind::Word(&["always", "when-reachable"]),
+        "always",
+        "While the checksum database cannot be asked: `always` refuses what was never verified, `when-reachable` serves it \
+         unverified. What was verified before is served either way.",
+    )
     .reloadable(),
     setting(
         "upstreams.first-is-authoritative",

@@ -146,7 +146,7 @@ fn write_main(folder: &Path, subject: &Subject) {
 /// The checksum database was asked through the relay, which keeps what it said.
 fn assert_was_verified(data: &Path, module: &str, version: &str) {
     let lookup = data.join(format!(
-        "answers/sumdb/sum.golang.org/lookup/{}@{}",
+        "answers/proven/sum.golang.org/lookup/{}@{}",
         escaped(module),
         escaped(version)
     ));

@@ -3,7 +3,7 @@
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
-//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`: the side of the upstreams.
+//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`: the side of the upstreams.
 //! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`: the side of the operators.
 #![expect(
     clippy::unwrap_used,
@@ -32,4 +32,5 @@ mod storage;
 mod sumdb;
 mod tls;
 mod tls_peer;
+mod verify;
 mod wire;

@@ -144,9 +144,8 @@ async fn of_a_small_zip_nothing_is_given_before_it_is_whole() {
     let len = scene.source(ZIP).len() as u64;
     assert!(len < HELD_BACK);
     scene.upstream.fail(ZIP, Fault::StallAt(len - 1));
-    let (bytes, end) = follow(begin(&scene.depot()).await).await;
-    assert!(bytes.is_empty());
-    assert!(matches!(end, Progress::Failed(_)), "{end:?}");
+    let nothing = get_file(&scene.depot(), &file(FileKind::Zip)).await;
+    assert_trouble(&nothing.unwrap_err(), Label::GoproxySlow);
 }
 
 #[tokio::test]

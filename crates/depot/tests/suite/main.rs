@@ -5,6 +5,7 @@
 //! * `answers`: what changes with time.
 //! * `absence`, `privacy`: what is not there, and what nobody is told.
 //! * `sumdb`: the relay of checksum databases.
+//! * `verify`: nothing that is not what the database says.
 //! * `lifecycle`: restarts and records.
 #![expect(
     clippy::unwrap_used,
@@ -19,3 +20,4 @@ mod lifecycle;
 mod privacy;
 mod scene;
 mod sumdb;
+mod verify;

@@ -1,56 +1,65 @@
+use std::fs;
 use std::time::Duration;
 
-use depot::{Context, Depot, DepotError, FetchMode, SumdbReply, SumdbRoute};
+use depot::{Depot, DepotError, FetchMode, SumdbReply, SumdbRoute};
 use fault::Label;
 use goenv::private::Patterns;
-use jiff::Timestamp;
-use store::{Answer, AnswerKey, AnswerMeta};
-use testkit::{Answer as Canned, Fault, UpstreamServer};
+use testkit::{Answer as Canned, ChecksumDatabase, Fault, Module};
 
 use crate::scene::{Scene, assert_trouble, settled};
 
-const NAME: &str = "sum.example.com/db";
+pub(crate) const NAME: &str = "sum.example.com/db";
 const LOOKUP: &str = "lookup/example.com/m@v1.0.0";
-const RECORD: &str =
-    "42\nexample.com/m v1.0.0 h1:x=\n\ngo.sum database tree\n43\ny=\n\n\u{2014} sum z=\n";
+const OTHER: &str = "lookup/example.com/other@v1.0.0";
+const TILE: &str = "tile/8/0/000.p/2";
+const DATA: &str = "tile/8/data/000.p/2";
 
-/// A depot in front of a database, whose server answers below `/base/`.
+/// A depot in front of a database that knows the scene's module, and another.
 struct Stage {
     scene: Scene,
-    database: UpstreamServer,
+    database: ChecksumDatabase,
+}
+
+/// The way to a database: its own server.
+pub(crate) fn route(database: &ChecksumDatabase) -> SumdbRoute {
+    SumdbRoute {
+        name: database.name().to_owned(),
+        key: sumdb::note::VerifierKey::parse(&database.key()).unwrap(),
+        base: database.server.url().parse().unwrap(),
+        through_upstreams: false,
+    }
+}
+
+/// The scene's module, and another.
+fn modules() -> [Module; 2] {
+    let known = Module::big("example.com/m", "v1.0.0", 300_000);
+    [known, Module::new("example.com/other", "v1.0.0")]
 }
 
 impl Stage {
     fn new() -> Self {
-        let database = Scene::new().upstream;
+        let database = ChecksumDatabase::new(NAME, 1);
+        for module in modules() {
+            database.add(&module);
+        }
+        let records = ["example.com/m v1.0.0", "example.com/other v1.0.0"];
+        let data = records.map(|start| {
+            let found = [LOOKUP, OTHER].map(|path| String::from_utf8(database.read(path)).unwrap());
+            let record = found.iter().find(|record| record.contains(start)).unwrap();
+            let (_, rest) = record.split_once('\n').unwrap();
+            rest.split("\n\n").next().unwrap().to_owned() + "\n\n"
+        });
+        database.write(DATA, data.concat().as_bytes());
         let mut scene = Scene::new();
         scene.settings.absent_ttl = Duration::from_hours(1);
         scene.settings.private = Patterns::parse("corp.example");
-        scene.settings.sumdbs = vec![SumdbRoute {
-            name: NAME.to_owned(),
-            base: format!("{}/base", database.url()).parse().unwrap(),
-            through_upstreams: false,
-        }];
-        let stage = Self { scene, database };
-        stage.give(LOOKUP, RECORD.as_bytes());
-        stage
-    }
-
-    /// Lets the database have something.
-    fn give(&self, path: &str, body: &[u8]) {
-        let answer = Canned::status(200)
-            .header("Content-Type", "application/octet-stream")
-            .body(body);
-        self.database.answer(place(path).as_str(), answer);
+        scene.settings.sumdbs = vec![route(&database)];
+        Self { scene, database }
     }
 
     fn asked(&self, path: &str) -> usize {
-        self.database.count(place(path).as_str())
+        self.database.server.count(format!("/{path}").as_str())
     }
-}
-
-fn place(path: &str) -> String {
-    format!("/base/{path}")
 }
 
 async fn ask(depot: &Depot, path: &str) -> Result<SumdbReply, DepotError> {
@@ -59,7 +68,7 @@ async fn ask(depot: &Depot, path: &str) -> Result<SumdbReply, DepotError> {
 
 async fn ask_in(depot: &Depot, path: &str, mode: FetchMode) -> Result<SumdbReply, DepotError> {
     let (route, rest) = depot.sumdb_route(&format!("{NAME}/{path}")).unwrap();
-    let reply = depot.sumdb(&route, &rest, mode, &Context::default()).await;
+    let reply = depot.sumdb(&route, &rest, mode).await;
     settled(depot).await;
     reply
 }
@@ -84,94 +93,161 @@ async fn names_come_from_the_settings_alone() {
 }
 
 #[tokio::test]
-async fn records_and_tiles_once_seen_need_no_database() {
+async fn what_was_proven_once_needs_no_database_even_after_a_restart() {
     let mut stage = Stage::new();
-    let tiles: [(&str, Vec<u8>); 3] = [
-        ("tile/8/0/000", vec![7; 8192]),
-        ("tile/8/1/x001/234.p/5", vec![8; 160]),
-        ("tile/8/data/000", b"record\n".to_vec()),
-    ];
-    for (path, body) in &tiles {
-        stage.give(path, body);
-    }
     let depot = stage.scene.depot();
-    for round in 0..2 {
-        assert_eq!(ask(&depot, LOOKUP).await.unwrap().body, RECORD);
-        for (path, body) in &tiles {
-            let reply = ask(&depot, path).await.unwrap();
-            assert_eq!(&reply.body, body);
-            assert!(reply.immutable && reply.stale.is_none());
-            assert_eq!(reply.fetched, round == 0);
-            assert_eq!(stage.asked(path), 1);
-        }
-        stage.database.stop();
+    let paths = [LOOKUP, OTHER, TILE, DATA, "tile/8/0/000.p/1"];
+    let source: Vec<_> = paths.iter().map(|path| stage.database.read(path)).collect();
+    for (path, source) in paths.iter().zip(&source) {
+        let reply = ask(&depot, path).await.unwrap();
+        assert_eq!(&reply.body, source, "{path}");
+        assert!(reply.immutable && reply.stale.is_none(), "{path}");
     }
-    assert_eq!(stage.asked(LOOKUP), 1);
+    assert_eq!((stage.asked(LOOKUP), stage.asked(TILE)), (1, 1));
+    drop(depot);
+    stage.database.server.stop();
+    let depot = stage.scene.depot();
+    for (path, source) in paths.iter().zip(&source) {
+        let reply = ask(&depot, path).await.unwrap();
+        assert_eq!(&reply.body, source, "{path}");
+        assert!(!reply.fetched, "{path}");
+    }
+    let head = ask(&depot, "latest").await.unwrap();
+    assert_eq!(head.body, stage.database.read("/latest"));
+    assert!(head.stale.is_some());
 }
 
 #[tokio::test]
-async fn a_tile_that_cannot_be_one_is_refused_and_not_kept() {
-    let stage = Stage::new();
-    let depot = stage.scene.depot();
-    let table: [(&str, usize, &[usize]); 4] = [
-        ("tile/8/0/000", 8192, &[0, 1, 8160, 8191, 8193, 16_384]),
-        ("tile/8/0/x001/234.p/3", 96, &[0, 64, 95, 97, 8192]),
-        ("tile/8/3/000.p/1", 32, &[0, 31, 33]),
-        ("tile/2/0/000", 128, &[0, 127, 8192]),
-    ];
-    for (path, right, wrong) in table {
-        for len in wrong {
-            stage.give(path, &vec![9; *len]);
-            let error = ask(&depot, path).await.unwrap_err();
-            assert_trouble(&error, Label::Sumdb5xx);
-            let cached = ask_in(&depot, path, FetchMode::CachedOnly).await;
-            assert!(
-                matches!(cached, Err(DepotError::NotCached { .. })),
-                "{path} of {len} bytes was kept"
-            );
-        }
-        stage.give(path, &vec![9; right]);
-        assert_eq!(ask(&depot, path).await.unwrap().body.len(), right);
-    }
-}
-
-#[tokio::test]
-async fn records_must_be_texts() {
-    let stage = Stage::new();
-    let depot = stage.scene.depot();
-    for path in [LOOKUP, "tile/8/data/000", "tile/8/data/001.p/7", "latest"] {
-        let wrong: [&[u8]; 4] = [b"", b" \n", b"\xff\xfe\0", b"a\0b"];
-        for body in wrong {
-            stage.give(path, body);
-            assert_trouble(&ask(&depot, path).await.unwrap_err(), Label::Sumdb5xx);
-        }
-        stage.give(path, RECORD.as_bytes());
-        assert_eq!(ask(&depot, path).await.unwrap().body, RECORD);
-    }
-}
-
-#[tokio::test]
-async fn a_kept_tile_that_cannot_be_one_is_fetched_again() {
-    let stage = Stage::new();
-    let depot = stage.scene.depot();
-    let path = "tile/8/0/000";
-    let short = Answer {
-        meta: AnswerMeta {
-            confirmed: Timestamp::now(),
-            source: "another version of this program".to_owned(),
-            etag: None,
-            last_modified: None,
-        },
-        body: vec![9; 100],
+async fn nothing_that_is_not_proven_is_relayed_or_kept() {
+    let forged = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let last = bytes.len() - 5;
+        bytes[last] = if bytes[last] == b'A' { b'B' } else { b'A' };
+        bytes
     };
-    let key = AnswerKey::Sumdb {
-        name: NAME.to_owned(),
-        path: path.to_owned(),
-    };
-    depot.store().write_answer(&key, &short).unwrap();
-    stage.give(path, &[7; 8192]);
-    assert_eq!(ask(&depot, path).await.unwrap().body, vec![7; 8192]);
-    assert_eq!(depot.store().read_answer(&key).unwrap().body.len(), 8192);
+    let sentence = |text: &str| text.as_bytes().to_vec();
+    let good = Stage::new();
+    let record = String::from_utf8(good.database.read(LOOKUP)).unwrap();
+    let other = String::from_utf8(good.database.read(OTHER)).unwrap();
+    let changed = record.replace("h1:", "h1:A");
+    let renumbered = record.replacen('0', "1", 1);
+    let table: Vec<(&str, &str, Vec<u8>)> = vec![
+        ("forged note", LOOKUP, forged(record.as_bytes())),
+        (
+            "no note",
+            LOOKUP,
+            sentence("0\nexample.com/m v1.0.0 h1:x=\n\n"),
+        ),
+        ("changed record", LOOKUP, sentence(&changed)),
+        ("wrong number", LOOKUP, sentence(&renumbered)),
+        ("without the entry", LOOKUP, sentence(&other)),
+        ("empty", LOOKUP, Vec::new()),
+        ("web page", LOOKUP, sentence("<html>log in")),
+        ("forged tile", LOOKUP, record.clone().into_bytes()),
+        (
+            "forged tile itself",
+            TILE,
+            forged(&good.database.read(TILE)),
+        ),
+        ("short tile", TILE, vec![7; 32]),
+        ("long tile", TILE, vec![7; 96]),
+        ("forged texts", DATA, forged(&good.database.read(DATA))),
+        (
+            "forged head",
+            "latest",
+            forged(&good.database.read("latest")),
+        ),
+    ];
+    for (case, path, body) in table {
+        let stage = Stage::new();
+        let depot = stage.scene.depot();
+        stage.database.write(path, &body);
+        if case == "forged tile" {
+            for tile in ["tile/8/0/000.p/1", TILE] {
+                stage
+                    .database
+                    .write(tile, &forged(&good.database.read(tile)));
+            }
+        }
+        let error = ask(&depot, path).await.unwrap_err();
+        assert!(!error.is_absence(), "{case}: {error}");
+        let cached = ask_in(&depot, path, FetchMode::CachedOnly).await;
+        assert!(
+            matches!(cached, Err(DepotError::NotCached { .. })),
+            "{case}: {cached:?}"
+        );
+        // The right answer heals it.
+        for path in [path, "tile/8/0/000.p/1", TILE] {
+            stage.database.write(path, &good.database.read(path));
+        }
+        let healed = ask(&depot, path).await.unwrap();
+        assert_eq!(healed.body, good.database.read(path), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_somebody_else_proves_nothing() {
+    let stage = Stage::new();
+    let stranger = ChecksumDatabase::new(NAME, 2);
+    stranger.add(&modules()[0]);
+    let mut route = route(&stage.database);
+    route.base = stranger.server.url().parse().unwrap();
+    let mut scene = Scene::new();
+    scene.settings.sumdbs = vec![route];
+    let depot = scene.depot();
+    for path in [LOOKUP, "latest"] {
+        assert_trouble(&ask(&depot, path).await.unwrap_err(), Label::SumdbMismatch);
+    }
+}
+
+#[tokio::test]
+async fn a_database_with_two_histories_is_found_out_also_after_a_restart() {
+    let stage = Stage::new();
+    let depot = stage.scene.depot();
+    ask(&depot, OTHER).await.unwrap();
+    drop(depot);
+    let other_history = ChecksumDatabase::new(NAME, 1);
+    for name in ["a", "b", "c"] {
+        other_history.add(&Module::new(&format!("example.com/{name}"), "v1.0.0"));
+    }
+    let depot = stage.scene.depot();
+    stage.database.become_like(&other_history);
+    for path in [
+        "latest",
+        "lookup/example.com/a@v1.0.0",
+        "lookup/example.com/c@v1.0.0",
+    ] {
+        let error = ask(&depot, path).await.unwrap_err();
+        assert_trouble(&error, Label::SumdbMismatch);
+        assert!(error.to_string().contains("old database"), "{error}");
+        assert!(error.to_string().contains("new database"), "{error}");
+    }
+    let reports = trust::forks_on_file(&stage.scene.data()).unwrap();
+    assert!(!reports.is_empty());
+    for report in reports {
+        let text = fs::read_to_string(report).unwrap();
+        assert_eq!(text.matches("go.sum database tree").count(), 2, "{text}");
+    }
+    // What was proven before is still what it was.
+    assert!(ask(&depot, OTHER).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_head_never_goes_back() {
+    let stage = Stage::new();
+    let young = ChecksumDatabase::new(NAME, 1);
+    young.add(&modules()[0]);
+    let depot = stage.scene.depot();
+    let newest = ask(&depot, "latest").await.unwrap().body;
+    for path in ["latest", LOOKUP] {
+        stage.database.write(path, &young.read(path));
+    }
+    assert_eq!(ask(&depot, "latest").await.unwrap().body, newest);
+    // A record with an old head is as good as any.
+    assert_eq!(ask(&depot, LOOKUP).await.unwrap().body, young.read(LOOKUP));
+    drop(depot);
+    let depot = stage.scene.depot();
+    assert_eq!(ask(&depot, "latest").await.unwrap().body, newest);
 }
 
 #[tokio::test]
@@ -186,6 +262,7 @@ async fn there_is_nothing_at_what_is_no_path_of_a_tile() {
         "tile/8/0/000.p/256",
         "tile/0/0/000",
         "tile/31/0/000",
+        "tile/30/0/000",
         "tile/8/64/000",
         "tile/8/entries/000",
         "tile/8/0",
@@ -194,39 +271,28 @@ async fn there_is_nothing_at_what_is_no_path_of_a_tile() {
         let error = ask(&depot, path).await.unwrap_err();
         assert!(error.is_absence(), "{path}: {error}");
     }
-    assert_eq!(stage.database.connections(), 0);
-}
-
-#[tokio::test]
-async fn the_signed_head_is_asked_for_each_time_and_stale_in_need() {
-    let mut stage = Stage::new();
-    let depot = stage.scene.depot();
-    stage.give("latest", b"head 1\n");
-    assert_eq!(ask(&depot, "latest").await.unwrap().body, "head 1\n");
-    stage.give("latest", b"head 2\n");
-    let reply = ask(&depot, "latest").await.unwrap();
-    assert_eq!(reply.body, "head 2\n");
-    assert!(!reply.immutable && reply.stale.is_none());
-    stage.database.stop();
-    let reply = ask(&depot, "latest").await.unwrap();
-    assert_eq!(reply.body, "head 2\n");
-    assert_trouble(&reply.stale.unwrap(), Label::TcpRefused);
+    assert_eq!(stage.database.server.connections(), 0);
+    let beyond = ask(&depot, "tile/8/0/000.p/3").await.unwrap_err();
+    assert!(beyond.is_absence(), "{beyond}");
 }
 
 #[tokio::test]
 async fn trouble_heals_and_absence_is_remembered() {
     let stage = Stage::new();
     let depot = stage.scene.depot();
-    stage.database.fail("*", Fault::status(500));
-    assert_trouble(&ask(&depot, LOOKUP).await.unwrap_err(), Label::Goproxy5xx);
-    stage.database.heal();
+    stage.database.server.fail("*", Fault::status(500));
+    assert_trouble(
+        &ask(&depot, LOOKUP).await.unwrap_err(),
+        Label::SumdbUnreachable,
+    );
+    stage.database.server.heal();
     ask(&depot, LOOKUP).await.unwrap();
 
-    let other = "lookup/example.com/other@v1.0.0";
+    let unknown = "lookup/example.com/unknown@v1.0.0";
     for _ in 0..3 {
-        assert!(ask(&depot, other).await.unwrap_err().is_absence());
+        assert!(ask(&depot, unknown).await.unwrap_err().is_absence());
     }
-    assert_eq!(stage.asked(other), 1);
+    assert_eq!(stage.asked(unknown), 1);
 }
 
 #[tokio::test]
@@ -241,14 +307,14 @@ async fn no_private_name_is_looked_up() {
         assert!(matches!(error, DepotError::Private { .. }), "{error}");
         assert!(error.to_string().contains("GOPRIVATE"), "{error}");
     }
-    assert_eq!(stage.database.connections(), 0);
+    assert_eq!(stage.database.server.connections(), 0);
     assert_eq!(stage.scene.upstream.connections(), 0);
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_share_one_look_up() {
+async fn many_who_ask_at_once_share_one_look_up_and_one_read_of_each_tile() {
     let stage = Stage::new();
-    stage.database.set_delay(Duration::from_millis(100));
+    stage.database.server.set_delay(Duration::from_millis(100));
     let depot = stage.scene.depot();
     let asking: Vec<_> = (0..30)
         .map(|_| {
@@ -257,25 +323,36 @@ async fn many_who_ask_at_once_share_one_look_up() {
         })
         .collect();
     for asked in asking {
-        assert_eq!(asked.await.unwrap(), RECORD);
+        assert_eq!(asked.await.unwrap(), stage.database.read(LOOKUP));
     }
-    assert_eq!(stage.asked(LOOKUP), 1);
+    assert!(
+        stage
+            .database
+            .server
+            .counts()
+            .values()
+            .all(|count| *count == 1)
+    );
 }
 
 #[tokio::test]
-async fn an_upstream_that_relays_it_is_asked_before_the_database() {
+async fn a_relay_is_asked_before_the_database_and_believed_no_more() {
     let mut stage = Stage::new();
     stage.scene.settings.sumdbs[0].through_upstreams = true;
-    let below = |path: &str| format!("/sumdb/{NAME}/{path}");
-    let upstream = &stage.scene.upstream;
-    upstream.answer(below("supported").as_str(), Canned::status(200));
-    upstream.answer(below(LOOKUP).as_str(), Canned::text("relayed\n"));
-    let tile = "tile/8/0/000.p/2";
-    // The relay's tile is short; the database's own is not.
-    upstream.answer(below(tile).as_str(), Canned::status(200).body([1; 32]));
-    stage.give(tile, &[2; 64]);
+    stage.database.be_relayed_in(&stage.scene.tree);
     let depot = stage.scene.depot();
-    assert_eq!(ask(&depot, LOOKUP).await.unwrap().body, "relayed\n");
-    assert_eq!(stage.asked(LOOKUP), 0);
-    assert_eq!(ask(&depot, tile).await.unwrap().body, vec![2; 64]);
+    assert_eq!(
+        ask(&depot, LOOKUP).await.unwrap().body,
+        stage.database.read(LOOKUP)
+    );
+    assert_eq!(stage.database.server.requests().len(), 0);
+
+    let forged = format!("/sumdb/{NAME}/{OTHER}");
+    let upstream = &stage.scene.upstream;
+    upstream.answer(forged.as_str(), Canned::text("1\nnonsense\n\nnote\n"));
+    assert_eq!(
+        ask(&depot, OTHER).await.unwrap().body,
+        stage.database.read(OTHER)
+    );
+    assert_eq!(stage.asked(OTHER), 1);
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::hash::Hash;
 use crate::record::check_lines;
 use crate::tile::{Tile, TileLevel};
-use crate::tlog::{Frontier, RecordText, split_at_blank_line};
+use crate::tlog::{Frontier, RecordText, split_records};
 
 /// How many tiles of records are asked for at a time.
 const BATCH: u64 = 16;
@@ -258,18 +258,6 @@ fn records_from_server(
             .then_some(records)
             .ok_or(Error::MalformedRecord("wrong number of records in a tile"))
     }))
-}
-
-/// The records of a data tile: each is followed by a blank line.
-fn split_records(mut data: &[u8]) -> Result<Vec<RecordText>, Error> {
-    let mut records = Vec::new();
-    while !data.is_empty() {
-        let (text, rest) =
-            split_at_blank_line(data).ok_or(Error::MalformedRecord("no blank line"))?;
-        records.push(RecordText::parse(text)?);
-        data = rest;
-    }
-    Ok(records)
 }
 
 fn short_hash(module: &str) -> [u8; 16] {

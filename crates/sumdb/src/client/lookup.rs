@@ -17,6 +17,27 @@ pub struct ProvenRecord {
 }
 
 impl ProvenRecord {
+    /// What a record says of the module version. A record without an entry for it is an error.
+    fn new(
+        module: ModuleVersion,
+        id: u64,
+        tree: TreeHead,
+        text: &RecordText,
+    ) -> Result<Self, Error> {
+        let zip = lines_about(text, &module, Part::Zip);
+        let go_mod = lines_about(text, &module, Part::GoMod);
+        if zip.is_empty() && go_mod.is_empty() {
+            return Err(Error::MissingEntry(module.to_string()));
+        }
+        Ok(Self {
+            module,
+            id,
+            tree,
+            zip,
+            go_mod,
+        })
+    }
+
     /// The module version that was asked for.
     pub fn module(&self) -> &ModuleVersion {
         &self.module
@@ -165,25 +186,34 @@ impl<'c> Lookup<'c> {
             return Err(Error::RecordMismatch { id }.into());
         }
 
-        let module = self.module.clone();
-        let zip = lines_about(&candidate.text, &module, Part::Zip);
-        let go_mod = lines_about(&candidate.text, &module, Part::GoMod);
-        if zip.is_empty() && go_mod.is_empty() {
-            return Err(Error::MissingEntry(module.to_string()).into());
-        }
+        let record = ProvenRecord::new(self.module.clone(), id, tree, &candidate.text)?;
         if !candidate.from_cache {
             let message = std::mem::take(&mut candidate.message);
             let key = self.cache_key();
             self.session.write_cache(&key, message);
         }
-        Ok(ProvenRecord {
-            module,
-            id,
-            tree,
-            zip,
-            go_mod,
-        })
+        Ok(record)
     }
+}
+
+/// Reads a record that was proven before, see [`Client::read_kept`].
+pub(super) fn read_kept(
+    client: &Client,
+    module: ModuleVersion,
+    message: &[u8],
+) -> Result<ProvenRecord, Error> {
+    let (id, text, note) = parse_record(message)?;
+    if note.is_empty() {
+        return Err(Error::MalformedNote("no tree head below the record"));
+    }
+    let tree = *client.open_head(note)?.tree();
+    if id >= tree.size() {
+        return Err(Error::OutsideTree {
+            position: id,
+            size: tree.size(),
+        });
+    }
+    ProvenRecord::new(module, id, tree, &text)
 }
 
 /// Whether the error shows that a cached answer is wrong, so that the server may have a better one. A fork is a fork

@@ -11,7 +11,7 @@ use super::{Client, SignedHead, Timeline};
 use crate::error::{BoxError, Error};
 use crate::fork::Fork;
 use crate::hash::Hash;
-use crate::tile::{AuthenticTiles, Tile, TileSet};
+use crate::tile::{AuthenticTiles, Height, Tile, TileSet};
 use crate::tlog::{ConsistencyProof, Node, TreeHead, tree_nodes, tree_root};
 
 /// How often the kept head may turn out to be changed by others before giving up.
@@ -236,7 +236,17 @@ impl<'c> Session<'c> {
 
     /// The authenticated tiles with the hashes of these nodes of a signed tree.
     pub(crate) fn tiles(&mut self, tree: TreeHead, nodes: &[Node]) -> Result<AuthenticTiles, Stop> {
-        let set = TileSet::new(tree, self.client.height(), nodes)?;
+        self.tiles_of_height(self.client.height(), tree, nodes)
+    }
+
+    /// As [`Self::tiles`], read as tiles of another height than the client's own.
+    pub(crate) fn tiles_of_height(
+        &mut self,
+        height: Height,
+        tree: TreeHead,
+        nodes: &[Node],
+    ) -> Result<AuthenticTiles, Stop> {
+        let set = TileSet::new(tree, height, nodes)?;
         loop {
             let Unproven { data, from_server } = self.read_tiles(&set)?;
             match set.authenticate(&data) {
@@ -395,6 +405,6 @@ impl<'c> Session<'c> {
     }
 }
 
-fn tile_cache_key(client: &Client, tile: Tile) -> String {
+pub(crate) fn tile_cache_key(client: &Client, tile: Tile) -> String {
     format!("{}/{}", client.name(), tile.path())
 }

@@ -67,6 +67,18 @@ pub fn parse_record(message: &[u8]) -> Result<(u64, RecordText, &[u8]), Error> {
     Ok((id, RecordText::parse(text)?, rest))
 }
 
+/// The records of a data tile: each is followed by a blank line.
+pub(crate) fn split_records(mut data: &[u8]) -> Result<Vec<RecordText>, Error> {
+    let mut records = Vec::new();
+    while !data.is_empty() {
+        let (text, rest) =
+            split_at_blank_line(data).ok_or(Error::MalformedRecord("no blank line"))?;
+        records.push(RecordText::parse(text)?);
+        data = rest;
+    }
+    Ok(records)
+}
+
 /// What stands before the first blank line, with its newline, and what follows the blank line.
 pub(crate) fn split_at_blank_line(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let blank = data.windows(2).position(|pair| pair == b"\n\n")?;

@@ -144,6 +144,7 @@ pub(crate) fn request(path: &str) -> Request {
         path: path.to_owned(),
         expect,
         revalidate: None,
+        without: Vec::new(),
         traceparent: None,
     }
 }
