@@ -7,6 +7,7 @@ pub(crate) mod hosts;
 mod http;
 mod known;
 pub(crate) mod meta;
+mod outline;
 mod web;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) use http::authorization;
 pub use http::{CredentialSource, HttpWeb};
 use known::Known;
 use meta::{GoImport, Mismatch, ModTags, go_imports, matching};
+pub use outline::{Outline, outline_of_page, outline_of_path};
 pub use web::{MAX_PAGE, Page, Trust, Web, WebError};
 
 /// Where the code of an import path is.
