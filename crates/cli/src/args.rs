@@ -1,5 +1,6 @@
 mod sumlog;
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -46,6 +47,15 @@ environment variables; see `modkeep config show`.")]
 
 Reads only, and works without network. Exits with 1 if a cause was found, with 0 if none was.")]
     Explain(ExplainArguments),
+    /// Find the broken hop between go and a module, and what to do about it
+    #[command(after_help = "Examples:
+  modkeep doctor
+  modkeep doctor golang.org/x/text@v0.14.0
+  modkeep doctor --format json
+  modkeep doctor --resolver 192.0.2.53 corp.example.com/lib
+
+Reads only, and ends within the timeout. Exits with 1 if something is broken or not as it should be.")]
+    Doctor(DoctorArguments),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,6 +127,61 @@ pub(crate) struct VerifyArguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+/// What to diagnose, and how.
+#[expect(
+    clippy::doc_markdown,
+    reason = "people read these on a terminal, where backticks are noise"
+)]
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// The module, with or without a version [default: rsc.io/quote@v1.5.2, a small public one]
+    #[arg(value_name = "MODULE[@VERSION]")]
+    pub(crate) module: Option<String>,
+    /// Most seconds the whole run may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) timeout: f64,
+    /// Ask the first server so many times, to tell loss now and then from an outage
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) repeat: usize,
+    /// Ask this name server in place of those of the system; may be repeated
+    #[arg(long, value_name = "ADDR", value_parser = name_server)]
+    pub(crate) resolver: Vec<SocketAddr>,
+    /// Take this address for a host, without asking anybody; may be repeated
+    #[arg(long, value_name = "HOST=ADDRESS")]
+    pub(crate) resolve: Vec<String>,
+    /// Show all settings, not only those that are set or count here
+    #[arg(long)]
+    pub(crate) all_settings: bool,
+    /// Show the way through GOPROXY only
+    #[arg(long, value_enum)]
+    pub(crate) trace: Option<Trace>,
+    /// Write a report to attach to a ticket, without user names and home directories; JSON if FILE ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// Language [default: that of LC_ALL or LANG]
+    #[arg(long, value_enum)]
+    pub(crate) lang: Option<Language>,
+}
+
+/// An address, with port 53 unless it says another.
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| "an IP address, with or without a port, is expected".to_owned())
+}
+
+/// How the way through GOPROXY is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Trace {
+    /// As lines
+    Tree,
+    /// As a Mermaid flow chart
+    Mermaid,
 }
 
 /// A language for people.

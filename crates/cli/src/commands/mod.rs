@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod doctor;
 mod explain;
 mod key;
 mod log;
@@ -59,6 +60,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
     let result = match cli.command {
         Command::Serve(settings) => serve::serve(environment, &settings),
         Command::Config(command) => config::run(environment, &command),
+        Command::Doctor(arguments) => doctor::run(environment, &arguments),
         Command::Explain(arguments) => explain::run(environment, &arguments),
         Command::Store(command) => store::run(environment, &command),
         Command::Key(command) => key::run(environment, &command),

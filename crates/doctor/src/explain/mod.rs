@@ -24,6 +24,11 @@ use fault::{Hop, Label, Lang, Party, Risk, Side, Subjects};
 use answer::Collector;
 use case::Case;
 
+/// A text without passwords and tokens.
+pub(crate) fn redacted(text: &str) -> String {
+    redact::redact(text)
+}
+
 /// How to explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
