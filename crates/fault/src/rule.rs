@@ -138,6 +138,23 @@ rules! {
     CacheWorldWritable = "cache-world-writable", DiskPermission, Risk;
     CacheNested = "cache-nested", DiskCacheCorrupt, Risk;
     ClockBehind = "clock-behind", TlsClockSkew, Risk;
+    // Projects
+    GomodSyntax = "gomod-syntax", ProjGomodSyntax, Fault;
+    GomodMissing = "gomod-missing", ProjNoGomod, Note;
+    GoLineFormat = "go-line-format", ProjGoDirectiveFormat, Fault;
+    ReplaceMissing = "replace-missing", ProjReplaceMissingDir, Fault;
+    ReplaceLocal = "replace-local", ProjReplaceMissingDir, Note;
+    GosumMalformed = "gosum-malformed", ProjGosumMalformed, Fault;
+    GosumMissing = "gosum-missing", GosumMissing, Risk;
+    VendorDrift = "vendor-drift", VendorInconsistent, Fault;
+    WorkspaceUse = "workspace-use", ProjReplaceMissingDir, Fault;
+    WorkspaceShadows = "workspace-shadows", ProjNoGomod, Risk;
+    // Module cache
+    CacheFileDamaged = "cache-file-damaged", DiskCacheCorrupt, Fault;
+    CacheHashMismatch = "cache-hash-mismatch", DiskCacheCorrupt, Fault;
+    CacheDirChanged = "cache-dir-changed", DiskCacheCorrupt, Fault;
+    CacheUnreadable = "cache-unreadable", DiskPermission, Fault;
+    CacheLeftover = "cache-leftover", DiskCacheCorrupt, Note;
 }
 
 impl Rule {

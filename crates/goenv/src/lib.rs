@@ -18,10 +18,12 @@
 //! - [`report`]: all of that together, with git, netrc, ssh, toolchains and directories, and who has
 //!   set each variable.
 //! - [`trace`]: which entry of GOPROXY answers for a module.
+//! - [`project`], [`cache`]: what is wrong in a project's files and in the module cache.
 //! - [`lint`], [`Finding`], [`fix`]: what is wrong with it, and what can be done.
 //!
 //! Values that may hold a password are shown redacted; see [`redact`].
 
+pub mod cache;
 mod env_file;
 mod environment;
 mod error;
@@ -41,6 +43,7 @@ mod origin;
 mod paths;
 pub mod private;
 mod problem;
+pub mod project;
 mod proxy_variable;
 pub mod redact;
 pub mod report;

@@ -17,7 +17,7 @@ pub use provenance::{Provenance, SetBy, Source};
 pub use toolchains::{GoProgram, Toolchains, Wanted};
 
 pub(crate) use machine::read_text;
-pub(crate) use toolchains::above;
+pub(crate) use toolchains::{above, work_file};
 
 use std::path::{Path, PathBuf};
 
