@@ -136,7 +136,7 @@ pub(crate) struct VerifyArguments {
 )]
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// The module, with or without a version [default: rsc.io/quote@v1.5.2, a small public one]
+    /// The module, with or without a version; without one, rsc.io/quote@v1.5.2, which is small and public
     #[arg(value_name = "MODULE[@VERSION]")]
     pub(crate) module: Option<String>,
     /// Most seconds the whole run may take
