@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use fault::{Label, Lang, handbook};
 use server::METRICS;
 
-use crate::config::SETTINGS;
+use crate::config::{ORIGIN_KEYS, SETTINGS};
 
 /// Every generated file: its path in the repository, and its content.
 pub fn files() -> Vec<(String, String)> {
@@ -66,6 +66,14 @@ fn settings() -> String {
             setting.kind.describe(),
             setting.variable(),
         );
+    }
+    text.push_str(
+        "\n## `[[origin]]` ↻\n\nHow the repositories of some modules are reached; as many tables as needed, the first whose \
+         `pattern` matches counts. Only in the file. Secrets stay where they are: the file names their place.\n\n\
+         | key | meaning | example |\n|---|---|---|\n",
+    );
+    for key in ORIGIN_KEYS {
+        let _infallible = writeln!(text, "| `{}` | {} | `{}` |", key.name, key.doc, key.example);
     }
     text
 }

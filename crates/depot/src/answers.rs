@@ -8,6 +8,7 @@ use store::{Answer, AnswerKey, AnswerMeta};
 use upstream::{Expect, Request, Small, Validators};
 
 use crate::flight::Landing;
+use crate::origin::Wanted;
 use crate::reply::{AnswerReply, Freshness, Refreshed};
 use crate::shared::{Shared, describe};
 use crate::{Context, Depot, DepotError, FetchMode};
@@ -64,13 +65,6 @@ impl Depot {
     }
 
     async fn refresh(&self, key: &AnswerKey, context: &Context) -> Result<Refreshed, DepotError> {
-        let what = describe(key);
-        let (AnswerKey::List(module) | AnswerKey::Latest(module) | AnswerKey::Query(module, _)) =
-            key
-        else {
-            return Err(DepotError::Lost);
-        };
-        self.shared.check_may_leave(module, &what)?;
         if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
@@ -142,8 +136,8 @@ async fn fetch(
         without: Vec::new(),
         traceparent: context.traceparent,
     };
-    let chain = shared.chain.load_full();
-    let answer = match (chain.fetch_small(&request).await, stored) {
+    let asked = shared.ask_small(Wanted::Answer(&key), &request).await;
+    let answer = match (asked, stored) {
         (Ok(Small::Body(reply)), _) => Answer {
             meta: AnswerMeta {
                 confirmed: Timestamp::now(),
@@ -159,7 +153,6 @@ async fn fetch(
         }
         (Ok(Small::NotModified(_)), None) => return landing.give(Err(DepotError::Lost)),
         (Err(error), _) => {
-            let error = DepotError::from_chain(error, &describe(&key));
             shared.negatives.learn(&request.path, &error);
             return landing.give(Err(error));
         }

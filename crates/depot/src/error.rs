@@ -28,9 +28,9 @@ pub enum DepotError {
         /// What was asked for.
         what: Arc<str>,
     },
-    /// Only version control has it, which cannot be asked yet.
-    #[error("{what}: fetching straight from version control is not supported yet, and {why}")]
-    DirectUnsupported {
+    /// Only its repository has it, and this depot asks none.
+    #[error("{what}: no repository is asked here, and {why}")]
+    DirectOff {
         /// What was asked for.
         what: Arc<str>,
         /// Why no GOPROXY server is asked instead.
@@ -86,9 +86,10 @@ impl DepotError {
             },
             ChainError::Trouble(failures) => Self::Upstream(failures.into()),
             ChainError::Off => Self::FetchOff { what: what.into() },
-            ChainError::DirectUnsupported => Self::DirectUnsupported {
+            ChainError::Direct(Some(said)) => Self::from_chain(*said, what),
+            ChainError::Direct(None) => Self::DirectOff {
                 what: what.into(),
-                why: "the upstream chain has no GOPROXY server to ask; add one",
+                why: "the upstream chain has no GOPROXY server to ask",
             },
         }
     }
@@ -108,7 +109,7 @@ impl DepotError {
             Self::FetchOff { .. } => Some(Label::CfgGoproxyOff),
             Self::Absent { .. }
             | Self::NotCached { .. }
-            | Self::DirectUnsupported { .. }
+            | Self::DirectOff { .. }
             | Self::Private { .. }
             | Self::Lost => None,
         }
@@ -158,7 +159,7 @@ fn advice(error: &TrustError) -> &'static str {
 }
 
 /// The `go` command shows the text to its user, who wants to see what is missing before why.
-fn name_first(what: &str, reason: &str) -> String {
+pub(crate) fn name_first(what: &str, reason: &str) -> String {
     let name = what.split(' ').next().unwrap_or(what);
     if reason.contains(name) {
         reason.to_owned()

@@ -9,10 +9,11 @@ use futures_util::future::BoxFuture;
 use modzip::{HELD_BACK, ReleaseGate};
 use store::{Draft, FileKey, FileKind, Found, StoredFile};
 use tokio::sync::watch;
-use upstream::{Chain, Expect, Reply, Request, Small, ZipReply};
+use upstream::{Expect, Reply, Request, Small, ZipReply};
 
 use crate::flight::Landing;
 use crate::growing::{GrowingFile, Progress};
+use crate::origin::Wanted;
 use crate::reply::{FileReply, SmallFile};
 use crate::shared::{Origin, Shared, name_of};
 use crate::verify::Judging;
@@ -38,7 +39,6 @@ impl Depot {
         if mode == FetchMode::CachedOnly {
             return Err(DepotError::NotCached { what: what.into() });
         }
-        self.shared.check_may_leave(&key.module, &what)?;
         if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
@@ -187,10 +187,9 @@ struct Refused {
 impl Fetching {
     /// Asks one upstream after the other.
     async fn ask_all(&mut self) -> Result<(), Unserved> {
-        let chain = self.shared.chain.load_full();
         let mut first_refusal = None;
         loop {
-            let received = match self.ask(&chain).await {
+            let received = match self.ask().await {
                 Ok(received) => received,
                 // What was refused is told before what others said: it is no absence.
                 Err(error) => return Err(Unserved::Failed(first_refusal.unwrap_or(error))),
@@ -211,22 +210,21 @@ impl Fetching {
     }
 
     /// Asks the next upstream that answers.
-    async fn ask(&mut self, chain: &Chain) -> Result<Result<(), Refused>, DepotError> {
-        let failed = if self.key.kind == FileKind::Zip {
-            match chain.fetch_zip(&self.request).await {
+    async fn ask(&mut self) -> Result<Result<(), Refused>, DepotError> {
+        let error = if self.key.kind == FileKind::Zip {
+            match self.shared.ask_zip(&self.key, &self.request).await {
                 Ok(reply) => return Ok(self.receive_zip(reply).await),
                 Err(error) => error,
             }
         } else {
-            match chain.fetch_small(&self.request).await {
+            let wanted = Wanted::File(&self.key);
+            match self.shared.ask_small(wanted, &self.request).await {
                 Ok(Small::Body(reply)) => return Ok(self.receive_small(reply).await),
                 // Cannot be: nothing was to be revalidated.
                 Ok(Small::NotModified(_)) => return Err(DepotError::Lost),
                 Err(error) => error,
             }
         };
-        let what = name_of(&self.key.module, self.key.version.as_str());
-        let error = DepotError::from_chain(failed, &what);
         // Others may have said less than those that were not asked again.
         if self.request.without.is_empty() {
             self.shared.negatives.learn(&self.request.path, &error);
@@ -483,7 +481,7 @@ mod tests {
 
     /// A depot that can ask nobody: whatever it answers, it has.
     fn depot(folder: &std::path::Path) -> Depot {
-        let chain = Chain::new(upstream::ChainOptions {
+        let chain = upstream::Chain::new(upstream::ChainOptions {
             list: goenv::goproxy::ProxyList::parse("off").unwrap(),
             http_proxies: goenv::http_proxy::HttpProxyRules::from_environment(
                 &goenv::Environment::from_pairs([("", ""); 0]),

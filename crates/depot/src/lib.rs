@@ -18,6 +18,7 @@ mod files;
 mod flight;
 mod growing;
 mod negative;
+mod origin;
 mod reply;
 mod settings;
 mod shared;

@@ -36,7 +36,7 @@ pub struct Settings {
     pub absent_ttl: Duration,
     /// How long a request waits for a refresh when a stale answer is at hand.
     pub stale_wait: Duration,
-    /// Modules whose names are sent to no upstream and to no checksum database.
+    /// Modules whose names are sent to no upstream and to no checksum database: they come from their repositories.
     pub private: Patterns,
     /// Modules that no checksum database is asked about.
     pub no_sumdb: Patterns,
@@ -44,6 +44,9 @@ pub struct Settings {
     pub verify: VerifyMode,
     /// The checksum databases that are relayed; the first vouches for every module that is not exempt.
     pub sumdbs: Vec<SumdbRoute>,
+    /// What makes modules from repositories. Without it private modules, and public ones that only `direct` has, cannot
+    /// be had.
+    pub repositories: Option<vcs::Vcs>,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             no_sumdb: Patterns::default(),
             verify: VerifyMode::default(),
             sumdbs: Vec::new(),
+            repositories: None,
         }
     }
 }

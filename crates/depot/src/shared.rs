@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use gomod::{ModulePath, Revision};
 use jiff::Timestamp;
 use modzip::Workers;
-use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Store};
+use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Store};
 use trust::Database;
 use upstream::Chain;
 
@@ -59,21 +59,6 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// Refuses to send a private name anywhere.
-    pub(crate) fn check_may_leave(
-        &self,
-        module: &ModulePath,
-        what: &str,
-    ) -> Result<(), DepotError> {
-        if self.settings.load().private.matches(module) {
-            return Err(DepotError::DirectUnsupported {
-                what: what.into(),
-                why: "it matches the private patterns, so that no GOPROXY server may be asked",
-            });
-        }
-        Ok(())
-    }
-
     /// An upstream's word, not too long ago, that there is nothing at a path.
     pub(crate) fn known_absence(&self, path: &str) -> Option<DepotError> {
         self.negatives.get(path, self.settings.load().absent_ttl)
@@ -90,7 +75,7 @@ impl Shared {
             key,
             size: published.stored.len(),
             digest: published.digest,
-            source: Some(Source::upstream(from.source)),
+            source: Some(crate::origin::recorded(&from.source)),
             etag: from.etag,
             stored: Timestamp::now(),
         };

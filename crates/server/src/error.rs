@@ -70,10 +70,17 @@ impl From<DepotError> for Refusal {
             DepotError::Private { .. } => {
                 Self::new(StatusCode::FORBIDDEN, format!("forbidden: {line}"))
             }
-            DepotError::DirectUnsupported { .. } => Self::new(
+            DepotError::DirectOff { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("not supported yet: {line}"),
+                format!("cannot be asked: {line}"),
             ),
+            DepotError::Upstream(failures)
+                if failures
+                    .iter()
+                    .all(|failure| failure.label == Label::VcsGovcsDisallowed) =>
+            {
+                Self::new(StatusCode::FORBIDDEN, line)
+            }
             DepotError::Upstream(failures) => {
                 let retry_after = failures
                     .iter()
@@ -83,6 +90,10 @@ impl From<DepotError> for Refusal {
                     || failures
                         .iter()
                         .all(|failure| failure.label == Label::Goproxy429)
+                    // Nobody upstream is at fault.
+                    || failures
+                        .iter()
+                        .any(|failure| failure.label == Label::VcsGitMissing)
                 {
                     StatusCode::SERVICE_UNAVAILABLE
                 } else if failures.iter().all(upstream_is_slow) {
@@ -136,6 +147,10 @@ mod tests {
     #[test]
     fn no_failure_of_an_upstream_is_ever_taken_for_absence() {
         for label in Label::ALL {
+            // The operator's own rule, not a failure of anybody's.
+            if *label == Label::VcsGovcsDisallowed {
+                continue;
+            }
             let refusal = Refusal::from(upstream_error(*label));
             assert!(
                 refusal.status.is_server_error(),
@@ -178,14 +193,24 @@ mod tests {
                 "cfg-goproxy-off: ",
             ),
             (
-                DepotError::DirectUnsupported { what, why: "" },
+                DepotError::DirectOff { what, why: "" },
                 503,
-                "not supported yet: ",
+                "cannot be asked: ",
             ),
             (upstream_error(Label::Goproxy5xx), 502, "goproxy-5xx: "),
             (upstream_error(Label::GoproxySlow), 504, "goproxy-slow: "),
             (upstream_error(Label::TcpTimeout), 504, "tcp-timeout: "),
             (upstream_error(Label::Goproxy429), 503, "goproxy-429: "),
+            (
+                upstream_error(Label::VcsGitMissing),
+                503,
+                "vcs-git-missing: ",
+            ),
+            (
+                upstream_error(Label::VcsGovcsDisallowed),
+                403,
+                "vcs-govcs-disallowed: ",
+            ),
             (store(std::io::ErrorKind::StorageFull), 503, "disk-full: "),
             (
                 store(std::io::ErrorKind::ReadOnlyFilesystem),

@@ -310,9 +310,6 @@ fn basic(user: &str, password: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Said of `direct` at the end of a chain when all before it say "not found".
-const NOT_ASKED: &str = " (`direct`, the next in the chain, is not supported yet)";
-
 /// Collects what the upstreams of a chain said until one has an answer.
 #[derive(Default)]
 struct Tally {
@@ -334,18 +331,20 @@ impl Tally {
 
     /// Absent only if nobody who could know was out of reach.
     fn verdict(self, end: End) -> ChainError {
-        match self.absence {
-            Some(mut absence) if self.failures.is_empty() || self.is_settled => {
-                if end == End::Direct {
-                    absence.reason.push_str(NOT_ASKED);
-                }
-                ChainError::Absent(absence)
+        let said = match self.absence {
+            Some(absence) if self.failures.is_empty() || self.is_settled => {
+                Some(ChainError::Absent(absence))
             }
-            _ if !self.failures.is_empty() => ChainError::Trouble(self.failures),
-            _ => match end {
-                End::Off => ChainError::Off,
-                End::Direct | End::Nothing => ChainError::DirectUnsupported,
-            },
+            _ if self.failures.is_empty() => None,
+            _ => Some(ChainError::Trouble(self.failures)),
+        };
+        match (said, end) {
+            (Some(said), End::Direct) if !self.is_settled => {
+                ChainError::Direct(Some(Box::new(said)))
+            }
+            (Some(said), _) => said,
+            (None, End::Off) => ChainError::Off,
+            (None, End::Direct | End::Nothing) => ChainError::Direct(None),
         }
     }
 }

@@ -57,11 +57,14 @@ pub enum ChainError {
     /// The chain is `off`.
     #[error("module lookup disabled by GOPROXY=off")]
     Off,
-    /// Only `direct` is left to ask.
-    #[error(
-        "fetching straight from version control (`direct` in the upstream chain) is not supported yet; add a GOPROXY server to the chain"
-    )]
-    DirectUnsupported,
+    /// `direct` comes next: the repositories themselves are to be asked, which is not this crate's work. With what the
+    /// servers before it said, if there were any: that nothing exists, or trouble.
+    #[error("{}the repositories themselves are next to be asked", before(.0.as_deref()))]
+    Direct(Option<Box<Self>>),
+}
+
+fn before(said: Option<&ChainError>) -> String {
+    said.map_or_else(String::new, |said| format!("{said}; "))
 }
 
 fn describe(failures: &[Failure]) -> String {
@@ -77,7 +80,8 @@ impl ChainError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Trouble(failures) => failures.iter().any(|failure| failure.label.is_retryable()),
-            Self::Absent(_) | Self::Off | Self::DirectUnsupported => false,
+            Self::Direct(Some(said)) => said.is_retryable(),
+            Self::Absent(_) | Self::Off | Self::Direct(None) => false,
         }
     }
 }

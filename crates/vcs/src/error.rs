@@ -151,6 +151,22 @@ impl Error {
         self.label().means_absent()
     }
 
+    /// Whether a server did not let this one see a repository. That there is one must not show to strangers.
+    pub fn is_without_rights(&self) -> bool {
+        let hidden = |label| {
+            matches!(
+                label,
+                Label::AuthHttpsNoCredential | Label::AuthTokenRejected | Label::AuthRepoNotFound
+            )
+        };
+        match self {
+            Self::Version { cause, .. } | Self::Module { cause, .. } => cause.is_without_rights(),
+            Self::Tool(ToolFault::Failed { label, .. }) => hidden(*label),
+            Self::Discovery(fault) => hidden(fault.label()),
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed later although nobody changed anything.
     pub fn is_retryable(&self) -> bool {
         self.label().is_retryable()

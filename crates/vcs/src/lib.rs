@@ -11,6 +11,8 @@
 //! - [`discovery`]: from an import path to a repository
 //! - [`Govcs`], [`VersionControl`]: which systems may be used for what
 //! - [`Remote`], [`RemoteOptions`]: how a repository is reached: credentials, keys, certificates, proxies
+//! - [`Routes`], [`Keyring`], [`Outbound`]: the configuration of all servers; where credentials come from; which
+//!   addresses may be reached
 //! - [`RunnerSettings`]: the one place where programs are run
 //! - [`query`]: the version queries of `go get`: `latest`, `upgrade`, `v1.2`, `<v2`
 
@@ -20,11 +22,15 @@ mod conformance;
 pub mod discovery;
 mod error;
 mod flight;
+mod goauth;
 mod govcs;
+mod keyring;
 mod options;
+mod outbound;
 pub mod query;
 mod repo;
 mod resolve;
+mod routes;
 mod runner;
 mod service;
 mod system;
@@ -32,12 +38,17 @@ mod system;
 pub use error::{
     Blocked, DiscoveryFault, Error, LayoutFault, PseudoFault, ToolFault, VersionRefusal,
 };
+pub use goauth::{GoAuth, GoAuthError};
 pub use govcs::{Govcs, GovcsError};
+pub use keyring::{Attempt, CredentialSource, Keyring};
 pub use options::{
-    ClientCertificate, Credentials, KnownHosts, Remote, RemoteOptions, SshOptions, UrlTemplate,
+    ClientCertificate, Credentials, KnownHosts, Remote, RemoteOptions, SshOptions, UnknownPlace,
+    UrlTemplate,
 };
+pub use outbound::{Outbound, Refused};
 pub use repo::Limits;
 pub use resolve::{Versions, settled};
+pub use routes::{Route, RouteProxy, Routes};
 pub use runner::RunnerSettings;
 pub use service::{Configuration, Settings, Vcs};
 pub use system::VersionControl;

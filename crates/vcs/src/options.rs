@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use goenv::RedactedUrl;
 use goenv::netrc::Secret;
+
+use crate::keyring::Keyring;
+use crate::outbound::Outbound;
 
 /// A repository and the way to it.
 #[derive(Clone, Debug)]
@@ -38,6 +42,10 @@ impl Remote {
 pub struct RemoteOptions {
     /// Fetch from here instead of the address that discovery found. Set from a [`UrlTemplate`].
     pub url: Option<String>,
+    /// Where credentials come from that are not fixed.
+    pub keyring: Option<Arc<Keyring>>,
+    /// Judges the addresses of the server, which was named by a stranger. Without it every address will do.
+    pub outbound: Option<Arc<Outbound>>,
     /// Sent to https servers, and to no other host than that of the address.
     pub credentials: Option<Credentials>,
     /// Certificate authorities (PEM) to trust instead of the system's.

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use goenv::Environment;
 use serde::Serialize;
 
@@ -15,7 +17,7 @@ pub(super) fn run(environment: &Environment, command: &ConfigCommand) -> Result<
 
 #[derive(Serialize)]
 struct Shown<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     value: String,
     origin: String,
 }
@@ -31,10 +33,20 @@ fn show(
         .settings
         .iter()
         .map(|setting| Shown {
-            name: setting.name,
+            name: setting.name.into(),
             value: setting.redacted_value(),
             origin: setting.origin.to_string(),
         })
+        .chain(
+            resolved
+                .shown_origins()
+                .into_iter()
+                .map(|(name, value, origin)| Shown {
+                    name: name.into(),
+                    value,
+                    origin: origin.to_string(),
+                }),
+        )
         .collect();
     match format {
         Format::Json => {

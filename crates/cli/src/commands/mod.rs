@@ -7,6 +7,7 @@ mod explain;
 mod key;
 mod log;
 mod quarantine;
+mod repositories;
 mod serve;
 mod store;
 mod store_show;

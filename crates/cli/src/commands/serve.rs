@@ -11,7 +11,7 @@ use store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use upstream::{Chain, ChainOptions};
 
-use super::{CannotDo, Status, load};
+use super::{CannotDo, Status, load, repositories};
 use crate::args::Settings;
 use crate::config::{Effective, Resolved};
 use crate::logging::{self, LogControl};
@@ -64,7 +64,7 @@ impl Server<'_> {
             .map_err(CannotDo::new)?;
         let metrics = Arc::new(Metrics::new());
         let chain = self.chain(effective, &metrics)?;
-        let depot = Depot::new(store, chain, effective.depot.clone());
+        let depot = Depot::new(store, chain, self.depot_settings(effective)?);
         let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes);
         announce(&listener, resolved, effective);
         let certificate = listener.certificate();
@@ -98,6 +98,14 @@ impl Server<'_> {
         Ok(Status::Done)
     }
 
+    fn depot_settings(&self, effective: &Effective) -> Result<depot::Settings, CannotDo> {
+        let repositories = repositories::open(effective, self.environment)?;
+        Ok(depot::Settings {
+            repositories: Some(repositories),
+            ..effective.depot.clone()
+        })
+    }
+
     fn chain(&self, effective: &Effective, metrics: &Arc<Metrics>) -> Result<Chain, CannotDo> {
         let netrc = Netrc::load(self.environment).unwrap_or_else(|error| {
             tracing::warn!(%error, "upstreams are asked without credentials from netrc");
@@ -117,18 +125,19 @@ impl Server<'_> {
     /// Uses the configuration as it is now, or goes on with the old one if it is bad.
     fn reload(&self, depot: &Depot, app: &App, metrics: &Arc<Metrics>, started_with: &Effective) {
         let reloaded = load(self.environment, self.settings).and_then(|(_, effective)| {
-            self.chain(&effective, metrics)
-                .map(|chain| (effective, chain))
+            let chain = self.chain(&effective, metrics)?;
+            let settings = self.depot_settings(&effective)?;
+            Ok((effective, chain, settings))
         });
         match reloaded {
-            Ok((effective, chain)) => {
+            Ok((effective, chain, settings)) => {
                 self.log.set_level(effective.log_level);
-                depot.reconfigure(chain, effective.depot.clone());
+                depot.reconfigure(chain, settings);
                 app.forget_hot_answers();
                 tracing::info!("the configuration was read again");
                 if needs_restart(started_with, &effective) {
                     tracing::warn!(
-                        "settings other than those of upstreams, cache times and log level take effect after a restart"
+                        "settings other than those of upstreams, repositories, cache times and log level take effect after a restart"
                     );
                 }
             }

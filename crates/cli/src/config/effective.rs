@@ -5,12 +5,14 @@ use depot::{SumdbRoute, VerifyMode};
 use goenv::goproxy::{ProxyList, Target};
 use goenv::gosumdb::SumdbSetting;
 use goenv::private::Patterns;
+use ipnet::IpNet;
 use server::TlsFiles;
 use sumdb::note::VerifierKey;
 use tracing::level_filters::LevelFilter;
 use url::{Host, Url};
+use vcs::{GoAuth, Govcs};
 
-use super::{ConfigError, Origin, Resolved, value};
+use super::{ConfigError, Origin, OriginRule, Resolved, value};
 
 /// What is asked when nothing else is set: Go's own default.
 const DEFAULT_CHAIN: &str = "https://proxy.golang.org,direct";
@@ -41,8 +43,18 @@ pub struct Effective {
     pub first_is_authoritative: bool,
     /// How long an upstream may take.
     pub upstream_limits: upstream::Limits,
-    /// What the depot needs.
+    /// What the depot needs, without the repositories.
     pub depot: depot::Settings,
+    /// How repositories are reached.
+    pub origins: Vec<OriginRule>,
+    /// GOVCS.
+    pub govcs: Govcs,
+    /// GOINSECURE.
+    pub insecure: Patterns,
+    /// GOAUTH.
+    pub goauth: GoAuth,
+    /// Networks that hosts of strangers may lead to.
+    pub outbound: Vec<IpNet>,
     /// Memory for small answers, in bytes.
     pub hot_bytes: u64,
     /// Certificate files, if HTTPS is served.
@@ -86,6 +98,14 @@ impl Checker<'_> {
         let chain = self.chain(listen);
         let sumdbs = self.sumdbs();
         let verify = self.parse("verify", verify_mode);
+        let origins = self.origins();
+        let govcs = self.parse("govcs", |text| {
+            Govcs::parse(text).map_err(|error| error.to_string())
+        });
+        let goauth = self.parse("goauth", |text| {
+            GoAuth::parse(text).map_err(|error| error.to_string())
+        });
+        let outbound = self.parse("outbound.allow", value::networks);
         let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
         let connect = self.parse("upstreams.connect-timeout", value::positive_duration);
         let first_byte = self.parse("upstreams.first-byte-timeout", value::positive_duration);
@@ -124,11 +144,17 @@ impl Checker<'_> {
                 ttl: ttl?,
                 absent_ttl: absent_ttl?,
                 stale_wait: stale_wait?,
-                private: Patterns::parse(&self.resolved.get("private").value),
                 no_sumdb: Patterns::parse(&self.resolved.get("no-sumdb").value),
                 verify: verify?,
+                private: self.private(origins.as_deref()?),
                 sumdbs: sumdbs?,
+                repositories: None,
             },
+            origins: origins?,
+            govcs: govcs?,
+            insecure: Patterns::parse(&self.resolved.get("insecure").value),
+            goauth: goauth?,
+            outbound: outbound?,
             hot_bytes: hot_bytes?,
             tls,
             limits: server::Limits {
@@ -209,6 +235,32 @@ impl Checker<'_> {
             chain = ProxyList::parse(DEFAULT_CHAIN).ok()?;
         }
         Some((chain, own))
+    }
+
+    fn origins(&mut self) -> Option<Vec<OriginRule>> {
+        let mut rules = Vec::new();
+        let before = self.errors.len();
+        for table in &self.resolved.origins {
+            match table.check() {
+                Ok(rule) => rules.push(rule),
+                Err(errors) => self.errors.extend(errors),
+            }
+        }
+        (self.errors.len() == before).then_some(rules)
+    }
+
+    /// The setting, and the patterns of origins that are nobody else's business.
+    fn private(&self, origins: &[OriginRule]) -> Patterns {
+        let setting = self.resolved.get("private").value.as_str();
+        let patterns = origins
+            .iter()
+            .filter(|rule| rule.exclusive)
+            .map(|rule| rule.pattern.as_str());
+        let all: Vec<&str> = std::iter::once(setting)
+            .chain(patterns)
+            .filter(|pattern| !pattern.is_empty())
+            .collect();
+        Patterns::parse(&all.join(","))
     }
 
     fn sumdbs(&mut self) -> Option<Vec<SumdbRoute>> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::origins::OriginTable;
 use super::{ConfigError, Origin, SETTINGS};
 
 /// A value as it stands in the file.
@@ -14,8 +15,15 @@ pub(super) struct FileValue {
     pub(super) origin: Origin,
 }
 
+/// What a file says.
+#[derive(Default)]
+pub(super) struct FileContent {
+    pub(super) values: Vec<FileValue>,
+    pub(super) origins: Vec<OriginTable>,
+}
+
 /// Reads a file. All problems are found at once.
-pub(super) fn read(path: &Path) -> Result<Vec<FileValue>, Vec<ConfigError>> {
+pub(super) fn read(path: &Path) -> Result<FileContent, Vec<ConfigError>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         vec![ConfigError::new(
             None,
@@ -25,7 +33,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<FileValue>, Vec<ConfigError>> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<FileValue>, Vec<ConfigError>> {
+fn parse(path: &Path, text: &str) -> Result<FileContent, Vec<ConfigError>> {
     let lines = Lines {
         path: path.to_path_buf(),
         text,
@@ -39,12 +47,12 @@ fn parse(path: &Path, text: &str) -> Result<Vec<FileValue>, Vec<ConfigError>> {
     })?;
     let mut found = Found {
         lines,
-        values: Vec::new(),
+        content: FileContent::default(),
         errors: Vec::new(),
     };
     found.table("", table.get_ref());
     if found.errors.is_empty() {
-        Ok(found.values)
+        Ok(found.content)
     } else {
         Err(found.errors)
     }
@@ -74,7 +82,7 @@ impl Lines<'_> {
 
 struct Found<'a> {
     lines: Lines<'a>,
-    values: Vec<FileValue>,
+    content: FileContent,
     errors: Vec<ConfigError>,
 }
 
@@ -86,13 +94,23 @@ impl Found<'_> {
             let is_table = SETTINGS
                 .iter()
                 .any(|setting| setting.name.starts_with(&format!("{name}.")));
-            if let DeValue::Table(inner) = value.get_ref()
+            if name == "origin"
+                && let DeValue::Array(tables) = value.get_ref()
+            {
+                for table in tables {
+                    let line = |at: usize| self.lines.origin(at);
+                    match OriginTable::read(table, &line) {
+                        Ok(table) => self.content.origins.push(table),
+                        Err(errors) => self.errors.extend(errors),
+                    }
+                }
+            } else if let DeValue::Table(inner) = value.get_ref()
                 && is_table
             {
                 self.table(&format!("{name}."), inner);
             } else if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
                 match scalar(value) {
-                    Some(text) => self.values.push(FileValue {
+                    Some(text) => self.content.values.push(FileValue {
                         name: setting.name,
                         text,
                         origin,
@@ -109,7 +127,7 @@ impl Found<'_> {
     }
 }
 
-fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
+pub(super) fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
     match value.get_ref() {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
@@ -163,7 +181,9 @@ mod tests {
     #[test]
     fn values_know_their_line() {
         let text = "listen = \":1\"\n\n[limits]\nconnections = 7\n[upstreams]\nfirst-is-authoritative = true\n";
-        let values = parse(Path::new("modkeep.toml"), text).unwrap_or_default();
+        let values = parse(Path::new("modkeep.toml"), text)
+            .unwrap_or_default()
+            .values;
         let seen: Vec<_> = values
             .iter()
             .map(|value| (value.name, value.text.as_str(), value.origin.to_string()))

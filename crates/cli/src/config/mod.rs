@@ -6,11 +6,13 @@
 mod effective;
 mod file;
 mod origin;
+mod origins;
 mod resolve;
 mod table;
 mod value;
 
 pub use effective::{Effective, LogFormat};
 pub use origin::Origin;
+pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};
 pub use resolve::{ConfigError, Resolved, ResolvedSetting, resolve, resolve_and_check};
 pub use table::{SETTINGS, Setting, ValueKind};

@@ -5,7 +5,8 @@ use goenv::redact::redact_text;
 use goenv::{Environment, GoEnv, Key};
 
 use super::effective::Effective;
-use super::file::{self, FileValue};
+use super::file::{self, FileContent, FileValue};
+use super::origins::OriginTable;
 use super::{Origin, SETTINGS, Setting};
 
 /// What is wrong with the configuration: where, what, and what to do.
@@ -74,9 +75,19 @@ pub struct Resolved {
     pub file: Option<PathBuf>,
     /// What the `go` command would use, for what depends on it.
     pub go: GoEnv,
+    /// The `[[origin]]` tables of the file, in their order.
+    pub(super) origins: Vec<OriginTable>,
 }
 
 impl Resolved {
+    /// What the `[[origin]]` tables say, without secrets: name, value, place.
+    pub fn shown_origins(&self) -> Vec<(String, String, Origin)> {
+        let tables = self.origins.iter().enumerate();
+        tables
+            .flat_map(|(index, table)| table.shown(index + 1))
+            .collect()
+    }
+
     /// One of the settings of the table.
     pub fn get(&self, name: &str) -> &ResolvedSetting {
         let position = SETTINGS
@@ -97,7 +108,10 @@ pub fn resolve<'a>(
     config_file: Option<&Path>,
 ) -> Result<Resolved, Vec<ConfigError>> {
     let file = find_file(environment, config_file);
-    let in_file = file
+    let FileContent {
+        values: in_file,
+        origins,
+    } = file
         .as_deref()
         .map(file::read)
         .transpose()?
@@ -118,7 +132,12 @@ pub fn resolve<'a>(
             }
         })
         .collect();
-    Ok(Resolved { settings, file, go })
+    Ok(Resolved {
+        settings,
+        file,
+        go,
+        origins,
+    })
 }
 
 /// As [`resolve`], and checks the values.
@@ -176,6 +195,9 @@ fn default(setting: &Setting, environment: &Environment, go: &GoEnv) -> (String,
         "private" => from_go(Key::GOPRIVATE),
         "sumdb" => from_go(Key::GOSUMDB),
         "no-sumdb" => from_go(Key::GONOSUMDB),
+        "govcs" => from_go(Key::GOVCS),
+        "insecure" => from_go(Key::GOINSECURE),
+        "goauth" => from_go(Key::GOAUTH),
         "data" => {
             let directory = environment
                 .user_data_dir()

@@ -11,6 +11,12 @@ pub enum ValueKind {
     Globs,
     /// GOSUMDB's syntax.
     Sumdb,
+    /// GOVCS's syntax.
+    Govcs,
+    /// GOAUTH's syntax.
+    Goauth,
+    /// A comma-separated list of networks.
+    Networks,
     /// A number with `ms`, `s`, `m` or `h`.
     Duration,
     /// A number of bytes; `KiB`, `MiB`, `GiB` are understood.
@@ -32,6 +38,9 @@ impl ValueKind {
             Self::Chain => "GOPROXY syntax".to_owned(),
             Self::Globs => "module path patterns".to_owned(),
             Self::Sumdb => "GOSUMDB syntax".to_owned(),
+            Self::Govcs => "GOVCS syntax".to_owned(),
+            Self::Goauth => "GOAUTH syntax".to_owned(),
+            Self::Networks => "networks, such as 10.1.0.0/16".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Bytes => "bytes".to_owned(),
             Self::Count => "number".to_owned(),
@@ -130,7 +139,7 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Where modules come from: `https://`, `http://` and `file://` GOPROXY servers, asked in order. \
          After both `,` and `|` the next one is asked on every kind of failure; \"not found\" is believed only if all say so. \
-         `off` fetches nothing. `direct` (version control) is not supported yet and answers so.",
+         `off` fetches nothing. `direct` asks the module's own repository, when no server before it has an answer.",
     )
     .with_flag()
     .found_out("what `go env GOPROXY` would say, without this server's own address")
@@ -139,7 +148,8 @@ pub const SETTINGS: &[Setting] = &[
         "private",
         ValueKind::Globs,
         "",
-        "Modules whose names are sent to no upstream and to no checksum database.",
+        "Modules whose names are sent to no upstream and to no checksum database: they come from their own repositories. \
+         The patterns of `[[origin]]` tables are added.",
     )
     .with_flag()
     .found_out("what `go env GOPRIVATE` would say")
@@ -154,6 +164,25 @@ pub const SETTINGS: &[Setting] = &[
     )
     .with_flag()
     .found_out("what `go env GOSUMDB` would say")
+    .reloadable(),
+    setting("govcs", ValueKind::Govcs, "", "Which version control systems may be used for which modules.")
+        .found_out("what `go env GOVCS` would say")
+        .reloadable(),
+    setting(
+        "insecure",
+        ValueKind::Globs,
+        "",
+        "Modules whose repositories may be reached without encryption, or with a certificate that proves nothing.",
+    )
+    .found_out("what `go env GOINSECURE` would say")
+    .reloadable(),
+    setting(
+        "goauth",
+        ValueKind::Goauth,
+        "",
+        "Where credentials for repositories come from that no `[[origin]]` table names.",
+    )
+    .found_out("what `go env GOAUTH` would say")
     .reloadable(),
     setting(
         "no-sumdb",
@@ -171,6 +200,15 @@ pub const SETTINGS: &[Setting] = &[
         "While the checksum database cannot be asked: `always` refuses what was never verified, `when-reachable` serves it \
          unverified. What was verified before is served either way.",
     )
+    .reloadable(),
+    setting(
+        "outbound.allow",
+        ValueKind::Networks,
+        "",
+        "Private, loopback and link-local networks that hosts of public modules may lead to. All others of these kinds are \
+         refused, unless the host is named by `private` or an `[[origin]]` table.",
+    )
+    .found_out("none")
     .reloadable(),
     setting(
         "upstreams.first-is-authoritative",

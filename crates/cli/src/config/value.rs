@@ -52,6 +52,24 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
+/// Networks or addresses, separated by commas.
+pub(super) fn networks(text: &str) -> Result<Vec<ipnet::IpNet>, String> {
+    let entries = text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty());
+    entries
+        .map(|entry| {
+            let network = entry.parse::<ipnet::IpNet>().ok();
+            network
+                .or_else(|| entry.parse::<IpAddr>().ok().map(Into::into))
+                .ok_or_else(|| {
+                    format!("{entry:?} is no network; write ADDRESS/BITS, such as 10.1.0.0/16")
+                })
+        })
+        .collect()
+}
+
 /// A whole number, at least 1.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -130,6 +148,15 @@ mod tests {
         ] {
             assert_eq!(bytes(text).ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn networks_are_addresses_with_bits() {
+        assert_eq!(networks("").unwrap(), []);
+        let found = networks("10.1.0.0/16, ::1,192.0.2.7").unwrap();
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["10.1.0.0/16", "::1/128", "192.0.2.7/32"]);
+        assert!(networks("10.1.0.0/33").is_err() && networks("localhost").is_err());
     }
 
     #[test]

@@ -250,7 +250,7 @@ fn a_new_configuration_is_used_at_once() {
     fs::write(&file, text).unwrap();
     reload(&modkeep);
     second.upstream.forget();
-    assert_eq!(modkeep.get("/example.com/!acme/@v/v1.4.0.info").status, 503);
+    assert_eq!(modkeep.get("/example.com/!acme/@v/v1.4.0.info").status, 502);
     assert_eq!(second.upstream.requests().len(), 0);
 }
 

@@ -210,9 +210,6 @@ async fn with_no_server_to_ask_it_is_said_why() {
     off.reconfigure(chain("direct"), scene.settings.clone());
     settled(&off).await;
     let error = get_small(&off, FileKind::Mod).await.unwrap_err();
-    assert!(
-        matches!(error, DepotError::DirectUnsupported { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, DepotError::DirectOff { .. }), "{error}");
     assert!(!error.is_absence());
 }

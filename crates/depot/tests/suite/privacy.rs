@@ -45,10 +45,7 @@ async fn no_private_name_reaches_an_upstream() {
         "example.com/m/internal/x",
     ] {
         for error in ask_all(&depot, path).await {
-            assert!(
-                matches!(error, DepotError::DirectUnsupported { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, DepotError::DirectOff { .. }), "{error}");
             assert!(!error.is_absence());
             assert!(error.to_string().contains(path), "{error}");
         }

@@ -162,24 +162,43 @@ async fn the_end_of_a_chain_decides_when_no_server_is_left() {
     let url = scene.upstream.url();
     let ask = async |list: &str| get(&Options::new(list).chain(), LIST).await.unwrap_err();
     assert_eq!(ask("off").await, ChainError::Off);
-    assert_eq!(ask("direct").await, ChainError::DirectUnsupported);
+    assert_eq!(ask("direct").await, ChainError::Direct(None));
     let_it(&mut scene.upstream, Say404);
     for end in ["", ",off", ",direct"] {
         let error = ask(&format!("{url}{end}")).await;
-        assert!(matches!(error, ChainError::Absent(_)), "{end}: {error:?}");
         assert!(!error.is_retryable());
-        assert_eq!(
-            error.to_string().contains("`direct`"),
-            end == ",direct",
-            "{error}"
-        );
+        let said = before_direct(error, end);
+        assert!(matches!(said, ChainError::Absent(_)), "{end}: {said:?}");
     }
     let_it(&mut scene.upstream, Fail);
     for end in ["", ",off", ",direct"] {
         let error = ask(&format!("{url}{end}")).await;
-        assert!(matches!(error, ChainError::Trouble(_)), "{end}: {error:?}");
         assert!(error.is_retryable());
+        let said = before_direct(error, end);
+        assert!(matches!(said, ChainError::Trouble(_)), "{end}: {said:?}");
     }
+}
+
+/// What the servers said: an error of its own, unless `direct` comes next.
+fn before_direct(error: ChainError, end: &str) -> ChainError {
+    match error {
+        ChainError::Direct(Some(said)) if end == ",direct" => *said,
+        ChainError::Direct(_) => panic!("{end}: direct is not next"),
+        error => {
+            assert_ne!(end, ",direct");
+            error
+        }
+    }
+}
+
+#[tokio::test]
+async fn repositories_are_not_asked_where_the_first_server_is_believed() {
+    let mut scene = Scene::new();
+    let_it(&mut scene.upstream, Say404);
+    let mut options = Options::new(&format!("{},direct", scene.upstream.url()));
+    options.first_is_authoritative = true;
+    let error = get(&options.chain(), LIST).await.unwrap_err();
+    assert!(matches!(error, ChainError::Absent(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,10 @@ use reqwest::header::{AUTHORIZATION, LOCATION};
 use url::Url;
 
 use crate::discovery::web::{MAX_PAGE, Page, Trust, Web, WebError};
+use crate::keyring::Attempt;
 use crate::options::Credentials;
+use crate::outbound::Refused;
+use crate::routes::Routes;
 
 /// How far redirects may lead, as in Go's HTTP client.
 const MAX_REDIRECTS: usize = 10;
@@ -29,18 +32,30 @@ pub type CredentialSource = Arc<dyn Fn(&Url) -> Option<Credentials> + Send + Syn
 /// (`redirect::Policy::none()`): each hop is judged here.
 #[derive(Clone)]
 pub struct HttpWeb {
-    verifying: reqwest::Client,
+    verifying: Option<reqwest::Client>,
     unverifying: Option<reqwest::Client>,
     credentials: Option<CredentialSource>,
+    routes: Option<Arc<Routes>>,
 }
 
 impl HttpWeb {
     /// Uses `client` for all pages.
     pub fn new(client: reqwest::Client) -> Self {
         Self {
-            verifying: client,
+            verifying: Some(client),
             unverifying: None,
             credentials: None,
+            routes: None,
+        }
+    }
+
+    /// Uses the clients, credentials and rules of `routes`.
+    pub fn routed(routes: Arc<Routes>) -> Self {
+        Self {
+            verifying: None,
+            unverifying: None,
+            credentials: None,
+            routes: Some(routes),
         }
     }
 
@@ -60,17 +75,13 @@ impl HttpWeb {
     }
 
     async fn follow(&self, url: &Url, trust: Trust) -> Result<Page, WebError> {
-        let client = match (trust, &self.unverifying) {
-            (Trust::Unverified, Some(client)) => client,
-            _ => &self.verifying,
-        };
         let mut at = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = client.get(at.clone());
-            if let Some(header) = self.authorization(&at) {
-                request = request.header(AUTHORIZATION, header);
+            let mut response = self.send(&at, trust).await?;
+            // As go does: only whoever is refused asks for more credentials.
+            if response.status().is_client_error() && self.may_ask_again(&at, trust).await {
+                response = self.send(&at, trust).await?;
             }
-            let response = request.send().await.map_err(|error| describe(&error))?;
             let status = response.status();
             let next = response
                 .headers()
@@ -92,6 +103,41 @@ impl HttpWeb {
             label: Label::GitTransferBroken,
             detail: format!("stopped after {MAX_REDIRECTS} redirects"),
         })
+    }
+
+    /// Whether there are credentials that might do where none, or others, did not.
+    async fn may_ask_again(&self, url: &Url, trust: Trust) -> bool {
+        let Some(routes) = self.routes.as_ref().filter(|_| url.scheme() == "https") else {
+            return false;
+        };
+        let way = routes.way(url, trust, Attempt::Refused).await;
+        way.is_ok_and(|(_, credentials)| credentials.is_some())
+    }
+
+    async fn send(&self, at: &Url, trust: Trust) -> Result<reqwest::Response, WebError> {
+        let (client, header) = match (&self.routes, trust, &self.unverifying) {
+            (Some(routes), ..) => {
+                let way = routes.way(at, trust, Attempt::First).await;
+                let (client, credentials) = way.map_err(|detail| WebError {
+                    label: Label::DnsPoisoned,
+                    detail,
+                })?;
+                (client, credentials.as_ref().map(authorization))
+            }
+            (None, Trust::Unverified, Some(client)) => (client.clone(), self.authorization(at)),
+            (None, ..) => {
+                let client = self.verifying.clone().ok_or_else(|| WebError {
+                    label: Label::OsResourceLimit,
+                    detail: "there is no client".to_owned(),
+                })?;
+                (client, self.authorization(at))
+            }
+        };
+        let mut request = client.get(at.clone());
+        if let Some(header) = header {
+            request = request.header(AUTHORIZATION, header);
+        }
+        request.send().await.map_err(|error| describe(&error))
     }
 
     fn authorization(&self, url: &Url) -> Option<String> {
@@ -173,7 +219,9 @@ fn describe(error: &reqwest::Error) -> WebError {
     let mut innermost: &(dyn StdError + 'static) = error;
     let mut io_kind = None;
     let mut tls = None;
+    let mut refused = false;
     loop {
+        refused |= innermost.is::<Refused>();
         if let Some(io) = innermost.downcast_ref::<io::Error>() {
             io_kind = Some(io.kind());
         }
@@ -191,6 +239,7 @@ fn describe(error: &reqwest::Error) -> WebError {
     }
     let text = innermost.to_string();
     let label = match (tls, io_kind) {
+        _ if refused => Label::DnsPoisoned,
         (Some(rustls::Error::InvalidCertificate(reason)), _) => certificate_label(reason),
         (Some(_), _) => Label::TlsPlainHttp,
         (None, _) if error.is_timeout() => Label::TcpTimeout,

@@ -7,6 +7,7 @@ use fault::Label;
 use gomod::quote;
 
 use super::io_label;
+use crate::outbound::Refused;
 use crate::system::VersionControl;
 
 /// Why the repository of an import path was not found.
@@ -155,11 +156,16 @@ pub enum Blocked {
         reason: &'static str,
     },
     /// A server whose keys are not those that were pinned.
-    #[error("{host}: none of its ssh host keys has the pinned fingerprint")]
+    #[error("{host}: none of its ssh host keys has the pinned fingerprint; it has {found}")]
     HostKey {
         /// The server.
         host: String,
+        /// The fingerprints of the keys it has.
+        found: String,
     },
+    /// A host that leads to an address which must not be reached.
+    #[error(transparent)]
+    Destination(#[from] Refused),
 }
 
 /// A program that could not do its work.
@@ -181,6 +187,14 @@ pub enum ToolFault {
         found: String,
         /// The oldest that will do.
         needed: &'static str,
+    },
+    /// The program or file that has the credentials did not give them. Without anything it printed.
+    #[error("{what}: {reason}")]
+    Credentials {
+        /// Which.
+        what: String,
+        /// What happened.
+        reason: String,
     },
     /// It could not be started.
     #[error("starting {tool}: {source}")]
@@ -269,6 +283,7 @@ impl Blocked {
             Self::Insecure { .. } => Label::VcsInsecureHttp,
             Self::Address { .. } => Label::ModGoImportMissing,
             Self::HostKey { .. } => Label::AuthSshHostkey,
+            Self::Destination(_) => Label::DnsPoisoned,
         }
     }
 }
@@ -277,6 +292,7 @@ impl ToolFault {
     pub(crate) fn label(&self) -> Label {
         match self {
             Self::Missing { .. } | Self::TooOld { .. } => Label::VcsGitMissing,
+            Self::Credentials { .. } => Label::AuthHttpsNoCredential,
             Self::Start { source, .. } => io_label(source),
             Self::Timeout { network: true, .. } => Label::GitTransferBroken,
             Self::Timeout { network: false, .. } => Label::OsResourceLimit,

@@ -105,11 +105,7 @@ impl Fetch {
     /// False when the server gives no single commits.
     async fn attempt(&self) -> Result<bool, Error> {
         let repository = &self.repository;
-        let access = repository
-            .workshop
-            .runner
-            .access(&repository.remote)
-            .await?;
+        let access = repository.workshop.runner.access(&repository.way()).await?;
         let (_turn, writing) = repository.write(&self.mirror).await?;
         let tip = self.mirror.tip();
         if is_complete(&tip, &self.commit) {

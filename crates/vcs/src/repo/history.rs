@@ -184,7 +184,7 @@ impl GitRepository {
     }
 
     async fn sync(&self, mirror: &Mirror, refs: &Refs, files: bool) -> Result<(), Error> {
-        let access = self.workshop.runner.access(&self.remote).await?;
+        let access = self.workshop.runner.access(&self.way()).await?;
         let (_turn, writing) = self.write(mirror).await?;
         let directory = mirror.history();
         if is_synced(&directory, refs, files) {

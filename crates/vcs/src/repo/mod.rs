@@ -43,6 +43,7 @@ use tokio::time::Instant;
 use crate::discovery::{Trust, Web};
 use crate::error::{Error, ToolFault};
 use crate::flight::Flights;
+use crate::keyring::Attempt;
 use crate::options::Remote;
 use crate::runner::{Runner, Sink};
 use mirrors::Mirror;
@@ -136,6 +137,7 @@ enum Work {
 pub(crate) struct GitRepository {
     workshop: Arc<Workshop>,
     remote: Remote,
+    moved: Mutex<Option<String>>,
     listing: Mutex<Option<(Instant, Arc<Refs>)>>,
     listings: Arc<Flights<(), Result<Arc<Refs>, Error>>>,
     fetches: Arc<Flights<Work, Result<PathBuf, Error>>>,
@@ -160,6 +162,7 @@ impl GitRepository {
         Self {
             workshop,
             remote,
+            moved: Mutex::new(None),
             listing: Mutex::new(None),
             listings: Arc::default(),
             fetches: Arc::default(),
@@ -204,8 +207,33 @@ impl GitRepository {
     }
 
     async fn list(&self) -> Result<Refs, Error> {
+        let error = match self.list_as(Attempt::First).await {
+            Ok(refs) => return Ok(refs),
+            Err(error) => error,
+        };
+        let refused = matches!(
+            error.label(),
+            Label::AuthHttpsNoCredential | Label::AuthTokenRejected | Label::AuthRepoNotFound
+        );
+        let error = if refused && self.remote.options.keyring.is_some() {
+            match self.list_as(Attempt::Refused).await {
+                Ok(refs) => return Ok(refs),
+                Err(error) => error,
+            }
+        } else if self.was_redirected(&error).await {
+            match self.list_as(Attempt::First).await {
+                Ok(refs) => return Ok(refs),
+                Err(error) => error,
+            }
+        } else {
+            error
+        };
+        Err(self.explained(error).await)
+    }
+
+    async fn list_as(&self, attempt: Attempt) -> Result<Refs, Error> {
         let workshop = &self.workshop;
-        let access = workshop.runner.access(&self.remote).await?;
+        let access = workshop.runner.access_again(&self.way(), attempt).await?;
         let mut listing = Listing::new(workshop.limits.refs);
         let mut take = |line: &[u8]| {
             if listing.take(line) {
@@ -225,16 +253,68 @@ impl GitRepository {
             .output_to(Sink::Lines(&mut take), &[])
             .await;
         let refs = listing.finish()?;
-        match listed {
-            Ok(_) => Ok(refs),
-            Err(error) => Err(self.explained(error).await),
+        listed.map(|_| refs)
+    }
+
+    /// The remote at the address to which it has moved, if it has.
+    pub(crate) fn way(&self) -> Remote {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remote = self.remote.clone();
+        if let Some(address) = &*moved {
+            remote.options.url = Some(address.clone());
+        }
+        remote
+    }
+
+    /// Follows a redirect that git was not allowed to follow, because it might lead anywhere. True when it leads to
+    /// another address that may be used.
+    async fn was_redirected(&self, error: &Error) -> bool {
+        const SERVICE: &str = "/info/refs?service=git-upload-pack";
+        let is_redirect = matches!(
+            error,
+            Error::Tool(ToolFault::Failed { stderr, .. }) if stderr.contains("returned error: 30")
+        );
+        let base = self.remote.fetch_url().trim_end_matches('/').to_owned();
+        let Ok(asked) = url::Url::parse(&format!("{base}{SERVICE}")) else {
+            return false;
+        };
+        if !is_redirect || self.remote.options.outbound.is_none() {
+            return false;
+        }
+        let Ok(page) = self.workshop.web.get(&asked, Trust::Verified).await else {
+            return false;
+        };
+        match page.url.as_str().strip_suffix(SERVICE) {
+            Some(address) if address != base && page.status == 200 => {
+                let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+                *moved = Some(address.to_owned());
+                true
+            }
+            _ => false,
         }
     }
 
     /// A host that wants a password for what does not exist (so that strangers cannot tell what does) tells it by
     /// its web page. Only anonymous access to a repository without configuration is taken for absence.
     async fn explained(&self, error: Error) -> Error {
+        if let Error::Tool(ToolFault::Failed {
+            what,
+            status,
+            label: Label::AuthSshHostkey,
+            stderr,
+        }) = &error
+            && let Some(keys) = self.workshop.runner.fingerprints(&self.way()).await
+        {
+            return ToolFault::Failed {
+                what: what.clone(),
+                status: status.clone(),
+                label: Label::AuthSshHostkey,
+                stderr: format!("{stderr}\nthe server's host key has the fingerprint {keys}"),
+            }
+            .into();
+        }
         let anonymous = self.remote.options.credentials.is_none()
+            && self.remote.options.keyring.is_none()
             && self.remote.options.client_certificate.is_none()
             && self.remote.options.url.is_none();
         let Error::Tool(ToolFault::Failed {

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use crate::discovery::authorization;
 use crate::error::{Blocked, Error};
 use crate::options::{Credentials, KnownHosts, Remote};
+use crate::outbound::{Outbound, Refused};
 use crate::system::VersionControl;
 
 /// A checked address with everything that belongs to it. Its files are removed with it.
@@ -216,6 +217,72 @@ impl Access {
         let command: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
         self.variables.push(("GIT_SSH_COMMAND", command.join(" ")));
         self.variables.push(("GIT_SSH_VARIANT", "ssh".to_owned()));
+        Ok(())
+    }
+
+    /// Lets it connect to permitted addresses only: names are resolved here, and once.
+    pub(super) async fn confine(
+        &mut self,
+        remote: &Remote,
+        outbound: &Outbound,
+    ) -> Result<(), Error> {
+        let parts = check(remote.fetch_url(), remote)?;
+        let host = parts.hostname();
+        let scheme = parts.scheme();
+        if scheme == "file" {
+            return Ok(());
+        }
+        if remote.options.proxy.is_some() && scheme.starts_with("http") {
+            // The proxy resolves names, and is the one to refuse them. An address needs no resolving.
+            if let Ok(address) = host.parse::<std::net::IpAddr>()
+                && !outbound.permits(host, address)
+            {
+                return Err(Blocked::Destination(Refused(host.to_owned())).into());
+            }
+            return Ok(());
+        }
+        let usual = match scheme {
+            "https" => 443,
+            "http" => 80,
+            "git" => 9418,
+            _ => 22,
+        };
+        let port = parts.port().parse().unwrap_or(usual);
+        let addresses = outbound.resolve(host, port).await?;
+        if scheme.starts_with("http") {
+            let list: Vec<String> = addresses
+                .iter()
+                .map(|address| match address {
+                    std::net::IpAddr::V4(v4) => v4.to_string(),
+                    std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+                })
+                .collect();
+            if host.parse::<std::net::IpAddr>().is_err() {
+                let pinned = format!("{host}:{port}:{}", list.join(","));
+                self.set("http.curloptResolve", &pinned);
+            }
+            // Where a redirect leads is looked at by ourselves.
+            self.set("http.followRedirects", "false");
+        } else if is_ssh(scheme)
+            && let Some(address) = addresses.first()
+            && let Some((_, command)) = self
+                .variables
+                .iter_mut()
+                .find(|(name, _)| *name == "GIT_SSH_COMMAND")
+        {
+            let alias = if port == 22 {
+                host.to_owned()
+            } else {
+                format!("[{host}]:{port}")
+            };
+            for option in [
+                format!("-oHostName={address}"),
+                format!("-oHostKeyAlias={alias}"),
+            ] {
+                command.push(' ');
+                command.push_str(&shell_quoted(&option));
+            }
+        }
         Ok(())
     }
 

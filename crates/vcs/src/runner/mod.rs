@@ -15,11 +15,12 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::{Error, ToolFault};
+use crate::keyring::Attempt;
 use crate::options::{KnownHosts, Remote};
 pub(crate) use access::{Access, is_allowed};
 pub(crate) use command::Run;
 use pins::Pins;
-pub(crate) use process::{Sink, directory_size};
+pub(crate) use process::{Broken, Input, RunLimits, Sink, directory_size, run};
 
 /// The oldest git with all that is relied on: settings by environment (2.31), `--end-of-options` in every command.
 const OLDEST_GIT: (u32, u32) = (2, 31);
@@ -113,13 +114,39 @@ impl Runner {
 
     /// Access to a server; for pinned fingerprints it is asked for its keys first.
     pub(crate) async fn access(&self, remote: &Remote) -> Result<Access, Error> {
+        self.access_again(remote, Attempt::First).await
+    }
+
+    /// The fingerprints of the keys that the ssh server of `remote` shows, if it is one.
+    pub(crate) async fn fingerprints(&self, remote: &Remote) -> Option<String> {
+        let host = access::ssh_host(remote).ok()??;
+        pins::shown_fingerprints(self, &host).await
+    }
+
+    /// As [`Self::access`], perhaps after a refusal.
+    pub(crate) async fn access_again(
+        &self,
+        remote: &Remote,
+        attempt: Attempt,
+    ) -> Result<Access, Error> {
         let pinned = match (&remote.options.ssh.known_hosts, access::ssh_host(remote)?) {
             (KnownHosts::Pinned(fingerprints), Some(host)) => {
                 Some(self.0.pins.known_hosts(self, host, fingerprints).await?)
             }
             _ => None,
         };
-        access::prepare(remote, pinned.as_deref(), &self.0.home)
+        let mut remote = remote.clone();
+        let url = remote.fetch_url().to_owned();
+        if let Some(keyring) = remote.options.keyring.clone()
+            && url.starts_with("https://")
+        {
+            remote.options.credentials = keyring.credentials(&url, attempt).await?;
+        }
+        let mut access = access::prepare(&remote, pinned.as_deref(), &self.0.home)?;
+        if let Some(outbound) = &remote.options.outbound {
+            access.confine(&remote, outbound).await?;
+        }
+        Ok(access)
     }
 
     /// The version of git; fails when it is missing or too old.

@@ -35,37 +35,56 @@ impl Pins {
             return Ok(lines.clone());
         }
         let host = &key.0;
-        let mut arguments = vec!["-T".to_owned(), "15".to_owned()];
-        if let Some(port) = host.port {
-            arguments.extend(["-p".to_owned(), port.to_string()]);
-        }
-        arguments.extend(["--".to_owned(), host.name.clone()]);
-        let scan = runner
-            .program("ssh-keyscan")
-            .args(arguments)
-            .time(TIME_LIMIT)
-            .output()
-            .await?;
-        let scanned = String::from_utf8_lossy(&scan.stdout);
-        if scanned.trim().is_empty() {
-            return Err(ToolFault::Failed {
-                what: "ssh-keyscan".to_owned(),
-                status: "no answer".to_owned(),
-                label: Label::VcsSshBlocked,
-                stderr: super::messages::presentable(&scan.stderr, &[]),
-            }
-            .into());
-        }
+        let scanned = scan(runner, host).await?;
         let lines = pinned_lines(&scanned, fingerprints);
         if lines.is_empty() {
+            let keys = scanned.lines().filter(|line| !line.starts_with('#'));
+            let mut keys: Vec<String> = keys.filter_map(fingerprint_of).collect();
+            keys.sort_unstable();
             return Err(Blocked::HostKey {
                 host: host.name.clone(),
+                found: keys.join(" and "),
             }
             .into());
         }
         found.insert(key, lines.clone());
         Ok(lines)
     }
+}
+
+/// The keys that a server shows, a line each.
+async fn scan(runner: &Runner, host: &SshHost) -> Result<String, Error> {
+    let mut arguments = vec!["-T".to_owned(), "15".to_owned()];
+    if let Some(port) = host.port {
+        arguments.extend(["-p".to_owned(), port.to_string()]);
+    }
+    arguments.extend(["--".to_owned(), host.name.clone()]);
+    let scan = runner
+        .program("ssh-keyscan")
+        .args(arguments)
+        .time(TIME_LIMIT)
+        .output()
+        .await?;
+    let scanned = String::from_utf8_lossy(&scan.stdout).into_owned();
+    if scanned.trim().is_empty() {
+        return Err(ToolFault::Failed {
+            what: "ssh-keyscan".to_owned(),
+            status: "no answer".to_owned(),
+            label: Label::VcsSshBlocked,
+            stderr: super::messages::presentable(&scan.stderr, &[]),
+        }
+        .into());
+    }
+    Ok(scanned)
+}
+
+/// The fingerprints of the keys that a server shows, for the message that none of them is known.
+pub(super) async fn shown_fingerprints(runner: &Runner, host: &SshHost) -> Option<String> {
+    let scanned = scan(runner, host).await.ok()?;
+    let keys = scanned.lines().filter(|line| !line.starts_with('#'));
+    let mut found: Vec<String> = keys.filter_map(fingerprint_of).collect();
+    found.sort_unstable();
+    (!found.is_empty()).then(|| found.join(" and "))
 }
 
 fn pinned_lines(scanned: &str, fingerprints: &[String]) -> String {

@@ -1,0 +1,18 @@
+//! Modules straight from their repositories: the real program, the real `go`, real git servers on this machine.
+//!
+//! * `forge`: repositories, and a web server that has them over https: with and without a password, and vanity pages.
+//! * `tunnel`: the HTTP proxy that leads there, and writes down every host that anybody asks for.
+//! * `sshd`: repositories over ssh.
+//! * `private`, `public`, `configuration`: what is shown.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a set-up that does not work fails the test"
+)]
+
+mod configuration;
+mod forge;
+mod private;
+mod public;
+mod scene;
+mod sshd;
+mod tunnel;

@@ -1,0 +1,284 @@
+//! Repositories as a source, beside the chain: private modules come from them and from nowhere else, public ones when
+//! the chain ends in `direct` and its servers have no answer.
+//!
+//! What is made here has the shape of an upstream's reply, so that everything behind it (checks, verification, keeping)
+//! does not know the difference.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fault::Label;
+use futures_util::StreamExt as _;
+use goenv::redact::redact_text;
+use gomod::ModulePath;
+use store::{AnswerKey, FileKey, FileKind, Source};
+use upstream::{ChainError, Failure, Reply, Request, Small, Validators, ZipReply};
+use vcs::Vcs;
+
+use crate::DepotError;
+use crate::shared::{Shared, describe, name_of};
+
+/// What repositories are called among the upstreams.
+const DIRECT: &str = "direct";
+/// A zip is read back in pieces of this size.
+const PIECE: usize = 256 * 1024;
+
+/// A question for a small file or answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    File(&'a FileKey),
+    Answer(&'a AnswerKey),
+}
+
+impl Wanted<'_> {
+    /// The module it is about; a checksum database is none.
+    fn module(&self) -> Option<&ModulePath> {
+        match self {
+            Self::File(key) => Some(&key.module),
+            Self::Answer(
+                AnswerKey::List(module) | AnswerKey::Latest(module) | AnswerKey::Query(module, _),
+            ) => Some(module),
+            Self::Answer(AnswerKey::Sumdb { .. }) => None,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::File(key) => name_of(&key.module, key.version.as_str()),
+            Self::Answer(key) => describe(key),
+        }
+    }
+}
+
+impl Shared {
+    /// Asks whoever may be asked for a small file or answer.
+    pub(crate) async fn ask_small(
+        &self,
+        wanted: Wanted<'_>,
+        request: &Request,
+    ) -> Result<Small, DepotError> {
+        let module = wanted.module().ok_or(DepotError::Lost)?;
+        let said = if self.is_private(module) {
+            None
+        } else {
+            match self.chain.load_full().fetch_small(request).await {
+                Ok(small) => return Ok(small),
+                Err(ChainError::Direct(said)) => said,
+                Err(error) => return Err(DepotError::from_chain(error, &wanted.name())),
+            }
+        };
+        let vcs = self.repositories(module, &wanted.name())?;
+        let source = source_of(&vcs, module).await;
+        if request.without.contains(&source) {
+            return Err(passed_over(said, &wanted.name()));
+        }
+        match small(&vcs, wanted).await {
+            Ok(body) => Ok(Small::Body(Reply {
+                source,
+                validators: Validators::default(),
+                body,
+            })),
+            Err(error) => Err(judge(&error, module, said, &wanted.name())),
+        }
+    }
+
+    /// Asks whoever may be asked for a zip.
+    pub(crate) async fn ask_zip(
+        &self,
+        key: &FileKey,
+        request: &Request,
+    ) -> Result<ZipReply, DepotError> {
+        let name = name_of(&key.module, key.version.as_str());
+        let said = if self.is_private(&key.module) {
+            None
+        } else {
+            match self.chain.load_full().fetch_zip(request).await {
+                Ok(reply) => return Ok(reply),
+                Err(ChainError::Direct(said)) => said,
+                Err(error) => return Err(DepotError::from_chain(error, &name)),
+            }
+        };
+        let vcs = self.repositories(&key.module, &name)?;
+        let source = source_of(&vcs, &key.module).await;
+        if request.without.contains(&source) {
+            return Err(passed_over(said, &name));
+        }
+        let scratch = self.store.root().join("tmp");
+        match zip(&vcs, key, scratch).await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(judge(&error, &key.module, said, &name)),
+        }
+    }
+
+    /// Whether a module's name is sent to its own repository only.
+    pub(crate) fn is_private(&self, module: &ModulePath) -> bool {
+        self.settings.load().private.matches(module)
+    }
+
+    fn repositories(&self, module: &ModulePath, name: &str) -> Result<Vcs, DepotError> {
+        let settings = self.settings.load();
+        settings
+            .repositories
+            .clone()
+            .ok_or_else(|| DepotError::DirectOff {
+                what: name.into(),
+                why: if settings.private.matches(module) {
+                    "it matches the private patterns, so that no GOPROXY server may be asked"
+                } else {
+                    "the upstream chain has no GOPROXY server to ask"
+                },
+            })
+    }
+}
+
+/// What clients are told of a failure, and what the log is told. `said` is what the servers of the chain had to say.
+fn judge(
+    error: &vcs::Error,
+    module: &ModulePath,
+    said: Option<Box<ChainError>>,
+    name: &str,
+) -> DepotError {
+    let label = error.label();
+    let failed_before = match said.map(|said| *said) {
+        Some(ChainError::Trouble(failures)) => failures,
+        _ => Vec::new(),
+    };
+    let hidden = error.is_without_rights();
+    if hidden || !error.is_absence() {
+        tracing::warn!(%module, %label, %error, "a repository could not be used");
+    }
+    if (hidden || error.is_absence()) && failed_before.is_empty() {
+        let reason = if hidden || label == Label::ModRepoGone {
+            // Whoever may not see a repository must not learn that there is one.
+            format!("{name}: there is no such repository, or it may not be read")
+        } else {
+            crate::error::name_first(name, &error.to_string())
+        };
+        return DepotError::Absent {
+            gone: false,
+            reason: reason.into(),
+        };
+    }
+    let failure = Failure {
+        source: DIRECT.to_owned(),
+        label,
+        detail: format!("{error}{}", what_to_do(label)),
+        retry_after: None,
+    };
+    let mut failures = failed_before;
+    // What servers could not tell stays unknown; that the repository has nothing does not change it.
+    if !error.is_absence() || failures.is_empty() {
+        failures.push(failure);
+    }
+    DepotError::Upstream(failures.into())
+}
+
+fn what_to_do(label: Label) -> &'static str {
+    match label {
+        Label::VcsGitMissing => "; install git 2.31 or newer where modkeep runs",
+        _ => "",
+    }
+}
+
+async fn small(vcs: &Vcs, wanted: Wanted<'_>) -> Result<Bytes, vcs::Error> {
+    let info = match wanted {
+        Wanted::File(key) if key.kind == FileKind::Mod => {
+            return Ok(vcs.go_mod(&key.module, &key.version).await?.into());
+        }
+        Wanted::File(key) => {
+            let revision = gomod::Revision::from(key.version.clone());
+            vcs.info(&key.module, &revision).await?
+        }
+        Wanted::Answer(AnswerKey::List(module)) => {
+            let versions = vcs.versions(module).await?;
+            let mut lines = String::new();
+            for version in &versions.list {
+                lines.push_str(version.as_str());
+                lines.push('\n');
+            }
+            return Ok(lines.into());
+        }
+        Wanted::Answer(AnswerKey::Latest(module)) => vcs.latest(module).await?,
+        Wanted::Answer(AnswerKey::Query(module, revision)) => vcs.info(module, revision).await?,
+        Wanted::Answer(AnswerKey::Sumdb { .. }) => return Err(vcs::Error::Lost),
+    };
+    Ok(info.to_json().into())
+}
+
+async fn zip(
+    vcs: &Vcs,
+    key: &FileKey,
+    scratch: std::path::PathBuf,
+) -> Result<ZipReply, vcs::Error> {
+    let doing = "writing a zip";
+    let io = |source: std::io::Error| vcs::Error::Io {
+        doing: doing.to_owned(),
+        source: Arc::new(source),
+    };
+    let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(scratch))
+        .await
+        .map_err(|_| vcs::Error::Lost)?
+        .map_err(io)?;
+    let written = file.try_clone().map_err(io)?;
+    let created = vcs.zip(&key.module, &key.version, written).await?;
+    Ok(ZipReply {
+        source: source_of(vcs, &key.module).await,
+        etag: None,
+        len: Some(created.size),
+        body: pieces(file, created.size).boxed(),
+    })
+}
+
+/// The bytes of a finished file.
+fn pieces(file: File, len: u64) -> impl futures_util::Stream<Item = Result<Bytes, Failure>> + Send {
+    let file = Arc::new(file);
+    futures_util::stream::unfold(0_u64, move |at| {
+        let file = file.clone();
+        async move {
+            let size = usize::try_from(len.saturating_sub(at))
+                .unwrap_or(PIECE)
+                .min(PIECE);
+            if size == 0 {
+                return None;
+            }
+            let read = tokio::task::spawn_blocking(move || {
+                let mut piece = vec![0; size];
+                file.read_exact_at(&mut piece, at).map(|()| piece)
+            });
+            let failed = |detail: String| Failure {
+                source: DIRECT.to_owned(),
+                label: Label::DiskCacheCorrupt,
+                detail: format!("reading back a zip: {detail}"),
+                retry_after: None,
+            };
+            match read.await {
+                Ok(Ok(piece)) => Some((Ok(piece.into()), at + size as u64)),
+                Ok(Err(error)) => Some((Err(failed(error.to_string())), len)),
+                Err(error) => Some((Err(failed(error.to_string())), len)),
+            }
+        }
+    })
+}
+
+/// The repository's bytes were refused already, so that nobody is left to ask.
+fn passed_over(said: Option<Box<ChainError>>, name: &str) -> DepotError {
+    said.map_or(DepotError::Lost, |said| DepotError::from_chain(*said, name))
+}
+
+/// What is put on record of a source as it is named among replies.
+pub(crate) fn recorded(source: &str) -> Source {
+    match source.strip_prefix("git+") {
+        Some(url) => Source::repository(url, None),
+        None => Source::upstream(source),
+    }
+}
+
+/// The repository of a module, for records. It was asked a moment ago, so that the answer is at hand.
+async fn source_of(vcs: &Vcs, module: &ModulePath) -> String {
+    match vcs.root(module).await {
+        Ok(root) => format!("{}+{}", root.system, redact_text(&root.repository)),
+        Err(_) => DIRECT.to_owned(),
+    }
+}
