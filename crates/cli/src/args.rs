@@ -33,6 +33,7 @@ pub(crate) enum Command {
   modkeep serve
   modkeep serve --listen 0.0.0.0:8090 --data /srv/modkeep
   modkeep serve --upstream 'https://mirror.example.com|https://proxy.golang.org'
+  modkeep serve --sumlog sum.example.com        needs a key: modkeep key generate sum.example.com
 
 The first line on stdout is the base URL, printed once requests are accepted. SIGTERM drains and exits,
 SIGHUP reads the configuration again. Settings that have no flag are set in modkeep.toml or by MODKEEP_
@@ -333,6 +334,9 @@ pub(crate) struct Settings {
     /// Checksum database to verify with and to relay, in GOSUMDB syntax [default: what `go env GOSUMDB` would say]
     #[arg(long, value_name = "SETTING")]
     pub(crate) sumdb: Option<String>,
+    /// Run a checksum database of this name over every module version served [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sumlog: Option<String>,
     /// Configuration file [default: ./modkeep.toml, then $XDG_CONFIG_HOME/modkeep/modkeep.toml]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -347,6 +351,7 @@ impl Settings {
             ("upstream", &self.upstream),
             ("private", &self.private),
             ("sumdb", &self.sumdb),
+            ("sumlog.name", &self.sumlog),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))

@@ -47,10 +47,10 @@ fn settings() -> String {
          After SIGHUP a running server uses the new values of the settings marked ↻; the others need a restart.\n"
     );
     for setting in SETTINGS {
-        let flag = if setting.has_flag {
-            format!(" · `--{}`", setting.name)
-        } else {
+        let flag = if setting.flag.is_empty() {
             String::new()
+        } else {
+            format!(" · `--{}`", setting.flag)
         };
         let reload = if setting.reloads { " ↻" } else { "" };
         let default = if setting.default_words.is_empty() {

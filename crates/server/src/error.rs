@@ -5,7 +5,9 @@ use std::time::Duration;
 use depot::DepotError;
 use fault::Label;
 use http::StatusCode;
+use sumlog::{CosignatureError, SumlogError};
 
+use crate::own_log::HashError;
 use crate::target::BadTarget;
 
 /// An answer that is none.
@@ -118,6 +120,48 @@ impl From<DepotError> for Refusal {
             DepotError::Mismatch(_) => Self::new(StatusCode::BAD_GATEWAY, line),
             DepotError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, line),
             DepotError::Lost => Self::new(StatusCode::INTERNAL_SERVER_ERROR, line),
+        }
+    }
+}
+
+/// The log's own trouble is never absence: a client would believe that the version does not exist.
+impl From<SumlogError> for Refusal {
+    fn from(error: SumlogError) -> Self {
+        let line = error.to_string();
+        if error.is_absence() {
+            return Self::not_found(line);
+        }
+        if error.is_bad_request() {
+            return Self::bad_request(line);
+        }
+        match error {
+            SumlogError::Contradiction { .. } => Self::new(
+                StatusCode::FORBIDDEN,
+                format!("{}: {line}", Label::SumdbMismatch),
+            ),
+            SumlogError::Cosignature(CosignatureError::UnknownWitness(_)) => {
+                Self::new(StatusCode::FORBIDDEN, format!("forbidden: {line}"))
+            }
+            SumlogError::Cosignature(CosignatureError::NotThisHead { .. }) => {
+                Self::new(StatusCode::CONFLICT, format!("conflict: {line}"))
+            }
+            SumlogError::Cosignature(_) => Self::bad_request(line),
+            _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, line),
+        }
+    }
+}
+
+impl From<HashError> for Refusal {
+    fn from(error: HashError) -> Self {
+        let line = error.to_string();
+        match error {
+            HashError::Depot(error) => error.into(),
+            HashError::Unverified(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, line),
+            HashError::Mismatch { .. } | HashError::Unknown(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                format!("{}: {line}", Label::SumdbMismatch),
+            ),
+            HashError::Unusable(_) => Self::new(StatusCode::BAD_GATEWAY, line),
         }
     }
 }

@@ -52,6 +52,9 @@ metrics! {
     REFUSED: "counter" "modkeep_verification_refusals_total" [] = "Fetched files that are not what the checksum database says, or for which it is not to be believed: a security event each";
     UNVERIFIED: "counter" "modkeep_unverified_files_total" [] = "Files served and stored since the start that are still to be checked, because the checksum database could not be asked";
     RECORDS: "gauge" "modkeep_records_up" [] = "1 while the records answer, else 0";
+    LOG_RECORDS: "counter" "modkeep_sumlog_records_total" [] = "Records added to the own checksum log since the start";
+    LOG_BATCHES: "counter" "modkeep_sumlog_batches_total" [] = "Batches of records for which a head was signed since the start";
+    LOG_CONTRADICTIONS: "counter" "modkeep_sumlog_contradictions_total" [] = "Module versions that came with other hashes than the own checksum log has: an alarm";
 }
 
 /// A kind of request.
@@ -191,6 +194,9 @@ pub struct Metrics {
     pub(crate) refused: Counter,
     pub(crate) unverified: Counter,
     pub(crate) records_up: Gauge,
+    pub(crate) log_records: Counter,
+    pub(crate) log_batches: Counter,
+    pub(crate) log_contradictions: Counter,
 }
 
 impl Default for Metrics {
@@ -229,6 +235,9 @@ impl Metrics {
             refused: Counter::default(),
             unverified: Counter::default(),
             records_up: Gauge::default(),
+            log_records: Counter::default(),
+            log_batches: Counter::default(),
+            log_contradictions: Counter::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -273,6 +282,13 @@ impl Metrics {
             metrics.unverified.clone(),
         );
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
+        for (doc, counter) in [
+            (LOG_RECORDS, &metrics.log_records),
+            (LOG_BATCHES, &metrics.log_batches),
+            (LOG_CONTRADICTIONS, &metrics.log_contradictions),
+        ] {
+            registry.register(base_name(doc), doc.help, counter.clone());
+        }
         Self {
             registry,
             ..metrics

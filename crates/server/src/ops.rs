@@ -185,6 +185,16 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     ] {
         counter.inc_by(total.saturating_sub(counter.get()));
     }
+    if let Some(log) = &state.own_log {
+        let totals = log.totals();
+        for (counter, total) in [
+            (&metrics.log_records, totals.appended),
+            (&metrics.log_batches, totals.batches),
+            (&metrics.log_contradictions, totals.contradictions),
+        ] {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+    }
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media_type)], metrics.render()).into_response())
 }

@@ -12,6 +12,7 @@ use store::{AnswerKey, FileKey, FileKind};
 use crate::error::Refusal;
 use crate::hot::{HotAnswer, HotAnswers, Stale};
 use crate::metrics::{Endpoint, Served};
+use crate::own_log::OwnLog;
 use crate::respond::{
     self, Answer, Asked, FOR_EVER, Presentation, content_type, etag_header, number_header,
 };
@@ -41,6 +42,7 @@ pub(crate) fn endpoint_of(target: &Target) -> Endpoint {
 /// What is needed to answer, beside the request.
 pub(crate) struct Responder<'a> {
     pub(crate) depot: &'a Depot,
+    pub(crate) own_log: Option<&'a OwnLog>,
     pub(crate) hot: &'a HotAnswers,
     /// The request's path as it came, if the answer may be kept under it.
     pub(crate) hot_path: Option<&'a str>,
@@ -58,7 +60,11 @@ impl Responder<'_> {
             cache_control: FOR_EVER,
             served,
         };
-        match self.depot.file(key, self.mode, self.context).await? {
+        let reply = self.depot.file(key, self.mode, self.context).await?;
+        if let Some(log) = self.own_log.filter(|_| key.kind == FileKind::Zip) {
+            log.note(key);
+        }
+        match reply {
             FileReply::Small(SmallFile { body, etag }, from_store) => {
                 let etag = etag_header(&etag);
                 if let Some(etag) = etag.clone().filter(|_| from_store) {
@@ -136,6 +142,9 @@ impl Responder<'_> {
 
     /// `path` is what follows `/sumdb/`.
     pub(crate) async fn sumdb(&self, path: &str) -> Result<Answer, Refusal> {
+        if let Some((log, rest)) = self.own_log.and_then(|log| log.route(path)) {
+            return log.answer(rest, self.mode, self.asked).await;
+        }
         let Some((route, rest)) = self.depot.sumdb_route(path) else {
             return Err(Refusal::not_found(format!(
                 "{path}: this server relays no checksum database of that name; see its sumdb setting"

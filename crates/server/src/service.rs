@@ -14,6 +14,7 @@ use crate::hot::HotAnswers;
 use crate::id::{REQUEST_ID, RequestId, traceparent};
 use crate::metrics::{Endpoint, Metrics, Served};
 use crate::ops;
+use crate::own_log::{self, OwnLog};
 use crate::protocol::{Responder, endpoint_of, respond_hot};
 use crate::respond::{self, Answer, Asked};
 use crate::state::State;
@@ -40,9 +41,15 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Answers from a depot. `hot_bytes`: how much memory small answers given a moment ago may take.
-    pub fn new(depot: Depot, metrics: Arc<Metrics>, hot_bytes: u64) -> Self {
-        let state = Arc::new(State::new(depot, metrics));
+    /// Answers from a depot, and from a log if there is one. `hot_bytes`: how much memory small answers given a moment
+    /// ago may take.
+    pub fn new(
+        depot: Depot,
+        metrics: Arc<Metrics>,
+        hot_bytes: u64,
+        own_log: Option<OwnLog>,
+    ) -> Self {
+        let state = Arc::new(State::new(depot, metrics, own_log));
         let inner = Inner {
             hot: HotAnswers::new(hot_bytes),
             router: ops::router(state.clone()),
@@ -108,6 +115,15 @@ impl App {
             Err(bad) => return (Endpoint::Unknown, refuse(bad.into())),
         };
         let endpoint = endpoint_of(&parsed.target);
+        if parts.method == Method::POST
+            && parts.uri.path() == own_log::COSIGNATURES
+            && let Some(log) = &self.inner.state.own_log
+        {
+            let answer = own_log::cosign(log, asked, body)
+                .await
+                .unwrap_or_else(refuse);
+            return (Endpoint::Operations, answer);
+        }
         if !is_get_or_head(&parts.method) {
             let mut refusal = Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -158,6 +174,7 @@ impl App {
         };
         let responder = Responder {
             depot: &self.inner.state.depot,
+            own_log: self.inner.state.own_log.as_ref(),
             hot: &self.inner.hot,
             hot_path: (mode == FetchMode::Allowed).then(|| parts.uri.path()),
             asked: Asked {

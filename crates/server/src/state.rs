@@ -4,19 +4,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use depot::Depot;
 
 use crate::metrics::Metrics;
+use crate::own_log::OwnLog;
 
 /// What everything that answers requests shares.
 pub(crate) struct State {
     pub(crate) depot: Depot,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) own_log: Option<OwnLog>,
     draining: AtomicBool,
 }
 
 impl State {
-    pub(crate) fn new(depot: Depot, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(depot: Depot, metrics: Arc<Metrics>, own_log: Option<OwnLog>) -> Self {
         Self {
             depot,
             metrics,
+            own_log,
             draining: AtomicBool::new(false),
         }
     }

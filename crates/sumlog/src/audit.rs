@@ -1,7 +1,8 @@
 //! The audit of a whole log, with requests side by side.
 
-use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use sumdb::audit::{Audit, Report};
 use sumdb::client::{Answer, Client, Operation as _, RemoteError, Request, Step};
@@ -9,6 +10,8 @@ use sumdb::note::VerifierKey;
 use sumdb::{BoxError, Fork};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+use crate::{SumlogError, heads};
 
 /// Reads from the database that is audited.
 pub trait Fetch: Send + Sync + 'static {
@@ -23,6 +26,31 @@ pub trait Kept {
 
     /// Keeps the note of a head that was proven to extend the one kept before.
     fn replace(&self, note: &[u8]) -> Result<(), BoxError>;
+}
+
+/// A head kept in a file, replaced in one durable step.
+#[derive(Clone, Debug)]
+pub struct KeptFile(PathBuf);
+
+impl KeptFile {
+    /// The head in this file, which need not be there yet. Its folder must.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Kept for KeptFile {
+    fn read(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        match std::fs::read(&self.0) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SumlogError::io("read", &self.0)(error).into()),
+        }
+    }
+
+    fn replace(&self, note: &[u8]) -> Result<(), BoxError> {
+        Ok(heads::replace_file(&self.0, note)?)
+    }
 }
 
 /// How an audit is done.

@@ -42,7 +42,10 @@ pub(crate) fn replace(path: &Path, heads: &Heads) -> Result<(), SumlogError> {
 
 /// Replaces a file in one step, and waits for the disk.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), SumlogError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         let mut temporary = tempfile::Builder::new()
             .prefix(".new-")

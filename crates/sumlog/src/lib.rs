@@ -41,7 +41,7 @@ mod source;
 mod witness;
 mod writer;
 
-pub use audit::{AuditError, AuditOptions, Fetch, Kept, Outcome as AuditOutcome, audit};
+pub use audit::{AuditError, AuditOptions, Fetch, Kept, KeptFile, Outcome as AuditOutcome, audit};
 pub use cosign::Cosignature;
 pub use disk::LogDisk;
 pub use error::SumlogError;

@@ -108,6 +108,20 @@ impl Log {
         &self.name
     }
 
+    /// The directory of the log.
+    pub fn directory(&self) -> &Path {
+        self.files.directory()
+    }
+
+    /// Whether the log has a record about a module version, published or not. Must be called within a tokio runtime.
+    pub async fn has(&self, module: &ModuleVersion) -> Result<bool, SumlogError> {
+        let (files, asked) = (self.files.clone(), [module.clone()]);
+        let found = tokio::task::spawn_blocking(move || files.find(&asked)).await;
+        let found = found.map_err(|_| SumlogError::Closed)?;
+        let found = found.map_err(sumdb::Error::Store)?;
+        Ok(found.iter().any(Option::is_some))
+    }
+
     /// What was done since the log was opened.
     pub fn totals(&self) -> LogTotals {
         LogTotals {

@@ -1,6 +1,4 @@
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +12,7 @@ use sumdb::BoxError;
 use sumdb::client::RemoteError;
 use sumdb::note::VerifierKey;
 use sumdb::tile::{Tile, TileLevel};
-use sumlog::{AuditOptions, AuditOutcome, Fetch, Kept};
+use sumlog::{AuditOptions, AuditOutcome, Fetch, Kept, KeptFile};
 use upstream::{Chain, ChainError, ChainOptions, Expect, Observer, Outcome, Request, Small};
 use url::Url;
 
@@ -38,7 +36,7 @@ pub(super) fn run(environment: &Environment, command: &LogCommand) -> Result<Sta
 fn audit(environment: &Environment, arguments: &AuditArguments) -> Result<Status, CannotDo> {
     let base = address(&arguments.url)?;
     let key = key_of(arguments, &base)?;
-    let kept = StateFile(arguments.from.clone());
+    let kept = StateFile(arguments.from.as_ref().map(KeptFile::new));
     let _provider_was_set = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let database = Database {
         name: key.id().name.to_string(),
@@ -216,32 +214,15 @@ fn expectation(path: &str) -> Expect {
 }
 
 /// The head of an earlier audit, in a file; or nowhere.
-struct StateFile(Option<PathBuf>);
+struct StateFile(Option<KeptFile>);
 
 impl Kept for StateFile {
     fn read(&self) -> Result<Option<Vec<u8>>, BoxError> {
-        let Some(path) = &self.0 else { return Ok(None) };
-        match fs::read(path) {
-            Ok(note) => Ok(Some(note)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{}: {error}", path.display()).into()),
-        }
+        self.0.as_ref().map_or(Ok(None), Kept::read)
     }
 
     fn replace(&self, note: &[u8]) -> Result<(), BoxError> {
-        let Some(path) = &self.0 else { return Ok(()) };
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let write = || -> io::Result<()> {
-            let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
-            temporary.write_all(note)?;
-            temporary.as_file().sync_all()?;
-            temporary.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|error| format!("{}: {error}", path.display()).into())
+        self.0.as_ref().map_or(Ok(()), |file| file.replace(note))
     }
 }
 

@@ -2,18 +2,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use depot::Depot;
-use goenv::Environment;
 use goenv::http_proxy::HttpProxyRules;
 use goenv::netrc::Netrc;
+use goenv::{Environment, SecretRef};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use server::{App, Listener, Metrics};
+use server::{App, Listener, Metrics, OwnLog};
 use store::Store;
+use sumlog::{Log, LogOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use upstream::{Chain, ChainOptions};
 
-use super::{CannotDo, Status, load, repositories};
+use super::{CannotDo, Status, key, load, repositories};
 use crate::args::Settings;
-use crate::config::{Effective, Resolved};
+use crate::config::{Effective, Resolved, SumlogSettings};
 use crate::logging::{self, LogControl};
 use crate::output;
 
@@ -30,6 +31,10 @@ pub(super) fn serve(environment: &Environment, settings: &Settings) -> Result<St
     let _provider_was_set = rustls::crypto::aws_lc_rs::default_provider().install_default();
     raise_descriptor_limit();
     let store = Store::open(&effective.data).map_err(CannotDo::new)?;
+    let own_log = match &effective.sumlog {
+        Some(settings) => Some(open_log(environment, &effective, settings)?),
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(DISK_THREADS)
@@ -40,7 +45,7 @@ pub(super) fn serve(environment: &Environment, settings: &Settings) -> Result<St
         settings,
         log,
     };
-    let result = runtime.block_on(server.run(store, &resolved, &effective));
+    let result = runtime.block_on(server.run(store, own_log, &resolved, &effective));
     // Work that still waits for a disk or resolver is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
@@ -56,6 +61,7 @@ impl Server<'_> {
     async fn run(
         &self,
         store: Store,
+        own_log: Option<Opened>,
         resolved: &Resolved,
         effective: &Effective,
     ) -> Result<Status, CannotDo> {
@@ -65,8 +71,10 @@ impl Server<'_> {
         let metrics = Arc::new(Metrics::new());
         let chain = self.chain(effective, &metrics)?;
         let depot = Depot::new(store, chain, self.depot_settings(effective)?);
-        let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes);
-        announce(&listener, resolved, effective);
+        let (log, key) = own_log.map(|opened| (opened.log, opened.key)).unzip();
+        let own_log = log.clone().map(|log| OwnLog::new(log, depot.clone()));
+        let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes, own_log);
+        announce(&listener, resolved, effective, key.as_deref());
         let certificate = listener.certificate();
         let catching_up = {
             let depot = depot.clone();
@@ -94,6 +102,9 @@ impl Server<'_> {
         let _ended = serving.await;
         catching_up.abort();
         depot.close(LAST_FETCHES).await;
+        if let Some(log) = log {
+            log.close().await;
+        }
         tracing::info!("stopped");
         Ok(Status::Done)
     }
@@ -153,17 +164,59 @@ impl Server<'_> {
     }
 }
 
+/// A log that is open, and the verifier key for its clients.
+struct Opened {
+    log: Log,
+    key: String,
+}
+
+fn open_log(
+    environment: &Environment,
+    effective: &Effective,
+    settings: &SumlogSettings,
+) -> Result<Opened, CannotDo> {
+    let place = match &settings.key {
+        Some(place) => place.clone(),
+        None => SecretRef::File(
+            key::default_file(environment, &settings.name)
+                .map_err(|reason| CannotDo::new(format!("sumlog.key: {reason}")))?,
+        ),
+    };
+    let keys = key::read(environment, &place).map_err(|CannotDo(lines)| {
+        CannotDo::new(format!(
+            "sumlog.key: {}; make a key with `modkeep key generate {}`",
+            lines.join("; "),
+            settings.name
+        ))
+    })?;
+    let key = keys.verifier().to_string();
+    let options = LogOptions {
+        signed: settings.signed.clone(),
+        witnesses: settings.witnesses.clone(),
+        ..LogOptions::new(&effective.data, settings.name.clone())
+    };
+    let log =
+        Log::open(options, keys).map_err(|error| CannotDo::new(format!("sumlog: {error}")))?;
+    Ok(Opened { log, key })
+}
+
 fn needs_restart(old: &Effective, new: &Effective) -> bool {
     old.listen != new.listen
         || old.data != new.data
         || old.tls != new.tls
         || old.limits != new.limits
         || old.hot_bytes != new.hot_bytes
+        || old.sumlog != new.sumlog
         || old.log_format != new.log_format
 }
 
 /// The first line is the base URL; scripts read it.
-fn announce(listener: &Listener, resolved: &Resolved, effective: &Effective) {
+fn announce(
+    listener: &Listener,
+    resolved: &Resolved,
+    effective: &Effective,
+    log_key: Option<&str>,
+) {
     let url = listener.base_url();
     output::result(&url);
     output::result(format!(
@@ -192,6 +245,9 @@ fn announce(listener: &Listener, resolved: &Resolved, effective: &Effective) {
         "  use it:   go env -w GOPROXY={}",
         client_url(&url, listener)
     ));
+    if let Some(key) = log_key {
+        output::result(format!("            go env -w GOSUMDB='{key}'"));
+    }
     tracing::info!(url, upstream = %effective.chain, "serving");
 }
 

@@ -2,12 +2,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use depot::{SumdbRoute, VerifyMode};
+use goenv::SecretRef;
 use goenv::goproxy::{ProxyList, Target};
 use goenv::gosumdb::SumdbSetting;
 use goenv::private::Patterns;
 use ipnet::IpNet;
 use server::TlsFiles;
 use sumdb::note::VerifierKey;
+use sumlog::{LogName, Witnesses};
 use tracing::level_filters::LevelFilter;
 use url::{Host, Url};
 use vcs::{GoAuth, Govcs};
@@ -55,6 +57,8 @@ pub struct Effective {
     pub goauth: GoAuth,
     /// Networks that hosts of strangers may lead to.
     pub outbound: Vec<IpNet>,
+    /// The checksum database of one's own, if there is one.
+    pub sumlog: Option<SumlogSettings>,
     /// Memory for small answers, in bytes.
     pub hot_bytes: u64,
     /// Certificate files, if HTTPS is served.
@@ -65,6 +69,19 @@ pub struct Effective {
     pub log_level: LevelFilter,
     /// How.
     pub log_format: LogFormat,
+}
+
+/// The checksum database a server runs itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumlogSettings {
+    /// Its name.
+    pub name: LogName,
+    /// Where its private key is; `None`: in the default place.
+    pub key: Option<SecretRef>,
+    /// The file of the last signed head; `None`: in the log's directory.
+    pub signed: Option<PathBuf>,
+    /// Whose cosignatures are taken.
+    pub witnesses: Witnesses,
 }
 
 impl Effective {
@@ -106,6 +123,7 @@ impl Checker<'_> {
             GoAuth::parse(text).map_err(|error| error.to_string())
         });
         let outbound = self.parse("outbound.allow", value::networks);
+        let sumlog = self.sumlog();
         let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
         let connect = self.parse("upstreams.connect-timeout", value::positive_duration);
         let first_byte = self.parse("upstreams.first-byte-timeout", value::positive_duration);
@@ -155,6 +173,7 @@ impl Checker<'_> {
             insecure: Patterns::parse(&self.resolved.get("insecure").value),
             goauth: goauth?,
             outbound: outbound?,
+            sumlog,
             hot_bytes: hot_bytes?,
             tls,
             limits: server::Limits {
@@ -286,6 +305,50 @@ impl Checker<'_> {
             base,
             through_upstreams: url.is_none(),
         }])
+    }
+
+    /// Errors are noted; `None` without one: there is no log.
+    fn sumlog(&mut self) -> Option<SumlogSettings> {
+        let text = |name: &'static str| Some(self.resolved.get(name).value.clone());
+        let given = |name| text(name).filter(|value| !value.is_empty());
+        let (has_name, has_key) = (given("sumlog.name"), given("sumlog.key"));
+        let signed = given("sumlog.signed").map(PathBuf::from);
+        if has_name.is_none() {
+            for name in ["sumlog.key", "sumlog.signed", "sumlog.witnesses"] {
+                if !self.resolved.get(name).value.is_empty() {
+                    self.fail(name, "there is no log; set sumlog.name, too");
+                }
+            }
+            return None;
+        }
+        let name = self.parse("sumlog.name", LogName::parse);
+        let key = has_key.and_then(|_| {
+            self.parse("sumlog.key", |text| {
+                text.parse::<SecretRef>().map_err(|error| error.to_string())
+            })
+        });
+        let witnesses = self.parse("sumlog.witnesses", |text| {
+            Witnesses::parse(text).map_err(|error| error.to_string())
+        });
+        let public = match SumdbSetting::parse(&self.resolved.get("sumdb").value) {
+            Ok(SumdbSetting::Database { name, .. }) => Some(name),
+            // What is malformed was noted where it is relayed.
+            Ok(SumdbSetting::Off) | Err(_) => None,
+        };
+        let name = name?;
+        if public.as_deref() == Some(name.as_str()) {
+            self.fail(
+                "sumdb",
+                "it is this server's own log; name the database that public modules are verified against, such as sum.golang.org, or off",
+            );
+            return None;
+        }
+        Some(SumlogSettings {
+            name,
+            key,
+            signed,
+            witnesses: witnesses?,
+        })
     }
 
     /// Both files or none.
@@ -452,6 +515,30 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_log_has_a_name_and_is_not_verified_against_itself() {
+        let witness = "w+2b2ad0ba+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let effective = check(&[
+            ("MODKEEP_SUMLOG_NAME", "sum.example.com/team"),
+            ("MODKEEP_SUMLOG_KEY", "env:KEY"),
+        ]);
+        let log = effective.unwrap().sumlog.unwrap();
+        assert_eq!(log.name.as_str(), "sum.example.com/team");
+        assert_eq!(log.key.unwrap().to_string(), "env:KEY");
+        assert!(check(&[]).unwrap().sumlog.is_none());
+
+        let bad = |pairs: &[(&str, &str)]| check(pairs).unwrap_err().join("\n");
+        assert!(bad(&[("MODKEEP_SUMLOG_KEY", "env:KEY")]).contains("set sumlog.name"));
+        assert!(bad(&[("MODKEEP_SUMLOG_NAME", "a b")]).contains("no name"));
+        let with_name =
+            |name, value| bad(&[("MODKEEP_SUMLOG_NAME", "sum.example.com"), (name, value)]);
+        assert!(with_name("MODKEEP_SUMLOG_WITNESSES", witness).contains("no witness's key"));
+        assert!(with_name("MODKEEP_SUMLOG_KEY", "env:").contains("no place of a secret"));
+        let ring = sumlog::KeyRing::generate(&LogName::parse("sum.example.com").unwrap()).unwrap();
+        let own = ring.verifier().to_string();
+        assert!(with_name("MODKEEP_SUMDB", &own).contains("own log"));
     }
 
     #[test]

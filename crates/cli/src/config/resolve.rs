@@ -170,8 +170,8 @@ fn find_file(environment: &Environment, named: Option<&Path>) -> Option<PathBuf>
 }
 
 fn from_flag(setting: &Setting, flags: &[(&'static str, &str)]) -> Option<(String, Origin)> {
-    let (name, value) = flags.iter().find(|(name, _)| *name == setting.name)?;
-    Some(((*value).to_owned(), Origin::Flag(name)))
+    let (_, value) = flags.iter().find(|(name, _)| *name == setting.name)?;
+    Some(((*value).to_owned(), Origin::Flag(setting.flag)))
 }
 
 fn from_environment(setting: &Setting, environment: &Environment) -> Option<(String, Origin)> {

@@ -25,6 +25,12 @@ pub enum ValueKind {
     Count,
     /// `true` or `false`.
     Switch,
+    /// The name of a checksum database: a host, with or without a path.
+    LogName,
+    /// The place of a secret.
+    Secret,
+    /// Verifier keys of witnesses.
+    WitnessKeys,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -45,6 +51,9 @@ impl ValueKind {
             Self::Bytes => "bytes".to_owned(),
             Self::Count => "number".to_owned(),
             Self::Switch => "true or false".to_owned(),
+            Self::LogName => "database name".to_owned(),
+            Self::Secret => "place of a secret".to_owned(),
+            Self::WitnessKeys => "verifier keys".to_owned(),
             Self::Word(words) => words.join(", "),
         }
     }
@@ -61,8 +70,8 @@ pub struct Setting {
     pub default: &'static str,
     /// The default in words, where it is not a fixed value.
     pub default_words: &'static str,
-    /// Whether there is a flag of the same name.
-    pub has_flag: bool,
+    /// The flag that sets it, without its dashes; empty if there is none.
+    pub flag: &'static str,
     /// Whether SIGHUP is enough for a change to take effect.
     pub reloads: bool,
     /// What it does.
@@ -98,18 +107,22 @@ const fn setting(
         kind,
         default,
         default_words: "",
-        has_flag: false,
+        flag: "",
         reloads: false,
         doc,
     }
 }
 
 impl Setting {
+    /// A flag of the same name.
     const fn with_flag(self) -> Self {
-        Self {
-            has_flag: true,
-            ..self
-        }
+        let flag = self.name;
+        Self { flag, ..self }
+    }
+
+    /// A flag of another name.
+    const fn with_flag_named(self, flag: &'static str) -> Self {
+        Self { flag, ..self }
     }
 
     const fn found_out(self, default_words: &'static str) -> Self {
@@ -211,6 +224,37 @@ pub const SETTINGS: &[Setting] = &[
     .found_out("none")
     .reloadable(),
     setting(
+        "sumlog.name",
+        ValueKind::LogName,
+        "",
+        "The checksum database this server runs itself, over every module version it serves: public ones after they were \
+         verified against the database in `sumdb`, private ones as they were first seen. Served below `/sumdb/<name>/`.",
+    )
+    .with_flag_named("sumlog")
+    .found_out("none"),
+    setting(
+        "sumlog.key",
+        ValueKind::Secret,
+        "",
+        "Where its private key is: `env:NAME`, or a file that only its owner can read; see `modkeep key generate`.",
+    )
+    .found_out("`$XDG_CONFIG_HOME/modkeep/<name>.key`"),
+    setting(
+        "sumlog.signed",
+        ValueKind::Path,
+        "",
+        "The file of the last signed head. On another disk than `data` it notices a data directory that was restored from a \
+         backup, which would sign a second history.",
+    )
+    .found_out("in the log's directory"),
+    setting(
+        "sumlog.witnesses",
+        ValueKind::WitnessKeys,
+        "",
+        "Verifier keys of witnesses, separated by commas, whose cosignatures are taken at `/api/v1/sumlog/cosignatures`.",
+    )
+    .found_out("none"),
+    setting(
         "upstreams.first-is-authoritative",
         ValueKind::Switch,
         "false",
@@ -291,8 +335,8 @@ mod tests {
         flags.retain(|flag| !matches!(*flag, "help" | "config"));
         let expected: Vec<_> = SETTINGS
             .iter()
-            .filter(|setting| setting.has_flag)
-            .map(|setting| setting.name)
+            .map(|setting| setting.flag)
+            .filter(|flag| !flag.is_empty())
             .collect();
         assert_eq!(flags, expected);
     }

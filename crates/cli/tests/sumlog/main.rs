@@ -7,3 +7,4 @@
 mod audit;
 mod key;
 mod scene;
+mod server;
