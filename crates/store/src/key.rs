@@ -82,6 +82,17 @@ impl FileKey {
         )
     }
 
+    /// The key whose [`Self::url_path`] this is. `None`: it is that of no immutable file.
+    pub fn from_url_path(path: &str) -> Option<Self> {
+        let (module, file) = path.rsplit_once("/@v/")?;
+        let (version, extension) = file.rsplit_once('.')?;
+        Some(Self {
+            module: ModulePath::unescape(module).ok()?,
+            version: Version::unescape(version).ok()?,
+            kind: FileKind::from_extension(extension)?,
+        })
+    }
+
     pub(crate) fn tree_path(&self) -> PathBuf {
         PathBuf::from(self.url_path())
     }

@@ -338,17 +338,9 @@ pub(crate) enum InTree {
 
 /// Tells what a path relative to the tree stands for. `None`: it has nothing to do with immutable files.
 pub(crate) fn meaning_of(relative: &Path) -> Option<InTree> {
-    let (module, file) = relative.to_str()?.rsplit_once("/@v/")?;
-    let (version, extension) = file.rsplit_once('.')?;
-    let key = |kind| {
-        Some(FileKey {
-            module: ModulePath::unescape(module).ok()?,
-            version: Version::unescape(version).ok()?,
-            kind,
-        })
-    };
-    if extension == "ziphash" {
-        return key(FileKind::Zip).map(InTree::ZipHash);
+    let path = relative.to_str()?;
+    match path.strip_suffix(".ziphash") {
+        Some(version) => FileKey::from_url_path(&format!("{version}.zip")).map(InTree::ZipHash),
+        None => FileKey::from_url_path(path).map(InTree::File),
     }
-    key(FileKind::from_extension(extension)?).map(InTree::File)
 }

@@ -6,6 +6,7 @@
 //! * [`UpstreamServer`] serves such a folder over raw sockets, so that it can break every rule of HTTP and TCP.
 //! * [`ChecksumDatabase`] is a checksum database with a key of its own, each answer of which can be forged.
 //! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
+//! * [`corpus`] and [`mutation_run`] give the corpora of the fuzzers, and inputs made from them, to ordinary tests.
 //! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
 //!
 //! Nothing here is linked into the product. A helper that cannot do its work panics: that fails the test that called it.
@@ -24,6 +25,7 @@ mod graph;
 pub mod http;
 mod modkeep;
 mod module;
+mod mutate;
 mod process;
 mod project;
 mod skipped;
@@ -36,6 +38,7 @@ pub use fault::{Answer, Fault, Paths};
 pub use go::{Go, GoOutput, GoProblem};
 pub use modkeep::{Exit, Modkeep, ModkeepCommand};
 pub use module::{Module, escaped, h1, h1_of_digests};
+pub use mutate::{corpus, mutation_run};
 pub use process::{CpuSeconds, Memory, cpu_of_tree, memory_of};
 pub use project::{Project, ProjectShape, Selected};
 pub use skipped::{skipped, target_dir, workspace_root};

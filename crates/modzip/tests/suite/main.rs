@@ -14,6 +14,7 @@ mod conformance;
 mod corpus;
 mod create;
 mod directories;
+mod fuzzed;
 mod go;
 mod hostile;
 mod live;

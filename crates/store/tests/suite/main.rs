@@ -4,6 +4,7 @@
 //! * `files`: publication, and what a damaged file does.
 //! * `imported`: files that somebody else put into the tree.
 //! * `answers`: what may change.
+//! * `corpus`, `fuzzed`: paths nobody would think of.
 //! * `lifecycle`: lock, leftovers, the mark of a crash.
 //! * `records`, `index`, `rebuild`: what is known about the files.
 //! * `pins`, `provenance`: what versions must hash to, and what happened to them.
@@ -14,7 +15,9 @@
 )]
 
 mod answers;
+mod corpus;
 mod files;
+mod fuzzed;
 mod imported;
 mod index;
 mod lifecycle;

@@ -1,138 +1,73 @@
 //! The hostile inputs in `fuzz-corpus`, and what they may not do.
 //!
-//! Each folder is named after what its files claim to be; files whose name begins with `ok-` are that, all others are
-//! to be refused. Every file is also given to every other parser, cut short at every place and with every bit of its
-//! first bytes flipped.
+//! Each folder is named after what its files claim to be; files whose name begins with `ok-` are that, those that begin
+//! with `found-` came from fuzzers because they lead to new places, all others are to be refused. Every file is also
+//! given to every other parser, cut short at every place and with every bit of its first bytes flipped.
 
 use std::path::{Path, PathBuf};
 
-use sumdb::checkpoint::Checkpoint;
 use sumdb::client::run;
-use sumdb::log::Resource;
-use sumdb::note::{CosignerKey, KeyName, Note, Signature, SignerKey, VerifierKey, Verifiers};
-use sumdb::tile::{Height, Tile, TileLevel};
-use sumdb::tlog::{Hash, RecordText, TreeHead, format_record, parse_record};
+use testkit::{corpus, mutation_run};
 
+use crate::fuzzed;
 use crate::support::{NAME, World, client, log_of, nth_module, read_log, signer};
 
-fn text(data: &[u8]) -> Option<&str> {
-    std::str::from_utf8(data).ok()
-}
+/// A property, and the folder of its corpus.
+type Target = (&'static str, fn(&[u8]) -> bool);
 
-/// Whether the bytes are what files of this folder claim to be.
-fn accepts(folder: &str, data: &[u8]) -> bool {
-    match folder {
-        "note" => Note::parse(data).is_ok(),
-        "verifier-key" => text(data).is_some_and(|text| VerifierKey::parse(text).is_ok()),
-        "signer-key" => text(data).is_some_and(|text| SignerKey::parse(text).is_ok()),
-        "tree-head" => text(data).is_some_and(|text| TreeHead::parse(text).is_ok()),
-        "checkpoint" => text(data).is_some_and(|text| Checkpoint::parse(text).is_ok()),
-        "record" => parse_record(data).is_ok(),
-        "tile-path" => text(data).is_some_and(|text| Tile::parse_path(text).is_ok()),
-        "c2sp-tile-path" => text(data).is_some_and(|text| Tile::parse_c2sp_path(text).is_ok()),
-        "request" => text(data).is_some_and(|text| Resource::parse(text).is_ok()),
-        other => panic!("no parser for the folder {other}"),
-    }
+const TARGETS: [Target; 11] = [
+    ("note", fuzzed::note),
+    ("verifier-key", fuzzed::verifier_key),
+    ("signer-key", fuzzed::signer_key),
+    ("tree-head", fuzzed::tree_head),
+    ("checkpoint", fuzzed::checkpoint),
+    ("record", fuzzed::record),
+    ("tile-path", fuzzed::tile_path),
+    ("c2sp-tile-path", fuzzed::c2sp_tile_path),
+    ("request", fuzzed::request),
+    ("tile", fuzzed::tile),
+    ("answer", fuzzed::answer),
+];
+
+/// The targets that are parsers, and cheap.
+fn parsers() -> impl Iterator<Item = Target> {
+    TARGETS.into_iter().filter(|(name, _)| *name != "answer")
 }
 
 /// Gives the bytes to all parsers; what one accepts must read back from its text form.
 pub(crate) fn parse_everything(data: &[u8]) {
-    if let Ok(note) = Note::parse(data) {
-        assert_eq!(
-            Note::parse(note.to_string().as_bytes()).expect("a note"),
-            note
-        );
-        let known = Verifiers::from(signer(NAME, 1).verifier().clone());
-        drop(note.verify(&known));
+    for (_, property) in parsers() {
+        property(data);
     }
-    if let Ok((id, record, rest)) = parse_record(data) {
-        let head = data.strip_suffix(rest).expect("the rest is the end");
-        assert_eq!(format_record(id, &record).as_bytes(), head);
-    }
-    if let Ok(record) = RecordText::parse(data) {
-        assert_eq!(record.as_str().as_bytes(), data);
-    }
-    for height in [1, 8] {
-        let tile = Tile::new(
-            Height::new(height).expect("a height"),
-            TileLevel::Hashes(0),
-            0,
-            2,
-        )
-        .expect("a tile");
-        drop(tile.hashes(data));
-        drop(tile.cut(data));
-    }
-    let Some(text) = text(data) else { return };
-    if let Ok(key) = VerifierKey::parse(text) {
-        assert_eq!(VerifierKey::parse(&key.to_string()).expect("a key"), key);
-    }
-    if let Ok(head) = TreeHead::parse(text) {
-        assert_eq!(TreeHead::parse(&head.to_string()).expect("a head"), head);
-    }
-    if let Ok(checkpoint) = Checkpoint::parse(text) {
-        assert_eq!(
-            Checkpoint::parse(&checkpoint.to_string()).expect("a checkpoint"),
-            checkpoint
-        );
-    }
-    if let Ok(tile) = Tile::parse_path(text) {
-        assert_eq!(tile.path(), text);
-        assert!(tile.end_record().is_none() || tile.first_record() < tile.end_record());
-        if tile.width() < 1024 {
-            drop(tile.nodes());
-        }
-    }
-    drop((
-        SignerKey::parse(text),
-        CosignerKey::parse(text),
-        Signature::parse(text),
-    ));
-    drop((
-        KeyName::parse(text),
-        Hash::parse(text),
-        Tile::parse_c2sp_path(text),
-        Resource::parse(text),
-    ));
 }
 
-fn files() -> Vec<(String, PathBuf)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz-corpus");
-    let list = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).expect("a folder");
-        entries
-            .map(|entry| entry.expect("an entry").path())
-            .collect::<Vec<_>>()
-    };
-    let name = |path: &Path| {
-        path.file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned()
-    };
-    list(&root)
-        .iter()
-        .flat_map(|folder| list(folder).into_iter().map(|file| (name(folder), file)))
-        .collect()
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz-corpus")
+}
+
+fn files() -> Vec<(PathBuf, Vec<u8>)> {
+    corpus(&folder())
 }
 
 #[test]
 fn every_file_is_judged_as_its_name_says() {
-    let files = files();
-    assert!(files.len() > 80, "only {} files", files.len());
-    for (folder, file) in files {
-        let data = std::fs::read(&file).expect("a file");
-        let is_ok = file
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("ok-"));
-        assert_eq!(accepts(&folder, &data), is_ok, "{}", file.display());
+    let mut count = 0;
+    for (target, property) in TARGETS {
+        for (file, data) in corpus(&folder().join(target)) {
+            let name = file.file_name().expect("a name").to_string_lossy();
+            let is_accepted = property(&data);
+            if !name.starts_with("found-") {
+                assert_eq!(is_accepted, name.starts_with("ok-"), "{}", file.display());
+                count += 1;
+            }
+        }
     }
+    assert!(count > 90, "only {count} files");
 }
 
 #[test]
 fn no_file_makes_a_parser_panic_whole_or_mangled() {
-    for (_, file) in files() {
-        let data = std::fs::read(&file).expect("a file");
+    for (_, data) in files() {
         parse_everything(&data);
         for end in 0..data.len().min(600) {
             parse_everything(&data[..end]);
@@ -146,10 +81,88 @@ fn no_file_makes_a_parser_panic_whole_or_mangled() {
 }
 
 #[test]
+fn every_property_holds_for_mutations_of_the_files() {
+    for (target, property) in TARGETS {
+        let seeds: Vec<Vec<u8>> = corpus(&folder().join(target))
+            .into_iter()
+            .map(|(_, data)| data)
+            .collect();
+        let accepted = mutation_run(&seeds, 2000, property);
+        // Keys carry a hash of themselves, which hardly a change leaves right.
+        let is_reachable = !target.ends_with("-key");
+        assert!(
+            accepted > 0 || !is_reachable,
+            "{target}: nothing was accepted"
+        );
+    }
+}
+
+/// Writes the files whose content comes from a log: run with `MODKEEP_BLESS=1` after a change of the format.
+#[test]
+fn the_true_answers_are_files_of_the_corpus() {
+    let log = log_of(10);
+    let truth = |path: &str| read_log(&log, path).expect("the log has it");
+    let latest = truth("/latest");
+    let lookup = truth("/lookup/example.com/!mod0@v1.3.0");
+    let other = truth("/lookup/example.com/!mod0@v1.4.0");
+    let (low, high) = (truth("/tile/2/0/000"), truth("/tile/2/1/000.p/2"));
+    let earlier = read_log(&log_of(9), "/latest").expect("the log has it");
+    let with = |question: u8, body: &[u8]| [&[question], body].concat();
+    let unsigned = lookup
+        .split(|&byte| byte == 0xe2)
+        .next()
+        .unwrap_or_default();
+    let tile = |height: u8, width: u8, body: &[u8]| [&[height, width], body].concat();
+    let key = signer(NAME, 1);
+    let secret = key.reveal().expect("a key");
+    let public = key.verifier().to_string();
+    let expected = [
+        ("signer-key/ok-seed-of-ones", secret.into_bytes()),
+        ("verifier-key/ok-of-the-log", public.into_bytes()),
+        ("note/ok-latest", latest.clone()),
+        ("record/ok-lookup", lookup.clone()),
+        ("answer/ok-lookup", with(0, &lookup)),
+        ("answer/ok-latest", with(1, &latest)),
+        ("answer/ok-tile", with(2, &low)),
+        ("answer/ok-upper-tile", with(3, &high)),
+        ("answer/lookup-of-another", with(0, &other)),
+        ("answer/lookup-without-signature", with(0, unsigned)),
+        (
+            "answer/lookup-alone",
+            with(0, &lookup[..lookup.len() - latest.len()]),
+        ),
+        ("answer/lookup-is-latest", with(0, &latest)),
+        ("answer/tile-of-another-level", with(2, &high)),
+        ("answer/all-tiles-alike", with(4, &low)),
+        ("answer/no-tile", with(3, b"")),
+        ("answer/ok-earlier-latest", with(1, &earlier)),
+        ("tile/ok-full", tile(2, 4, &low)),
+        ("tile/ok-partial", tile(2, 2, &high)),
+        ("tile/ok-one", tile(8, 1, &low[..32])),
+        ("tile/cut-off", tile(2, 4, &low[..100])),
+        ("tile/too-long", tile(2, 2, &low)),
+        ("tile/too-wide", tile(1, 4, &low)),
+        ("tile/no-width", tile(2, 0, b"")),
+        ("tile/nothing", Vec::new()),
+    ];
+    for (name, data) in expected {
+        let path = folder().join(name);
+        if std::env::var_os("MODKEEP_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&path, &data).expect("a file");
+        }
+        let file = std::fs::read(&path).expect("a file");
+        assert_eq!(file, data, "{name}");
+    }
+}
+
+#[test]
 fn no_file_is_an_answer_a_client_believes() {
     let log = log_of(10);
-    for (_, file) in files() {
-        let data = std::fs::read(&file).expect("a file");
+    // These two are what the log truly answers.
+    let is_true =
+        |file: &Path| file.ends_with("note/ok-latest") || file.ends_with("record/ok-lookup");
+    for (file, data) in files().into_iter().filter(|(file, _)| !is_true(file)) {
         for place in ["/lookup/", "/tile/", "/latest"] {
             let world = World::new(|path| {
                 if path.starts_with(place) {

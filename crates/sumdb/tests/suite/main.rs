@@ -8,6 +8,7 @@ mod audit;
 mod client;
 mod corpus;
 mod forks;
+mod fuzzed;
 mod go;
 mod log;
 mod properties;
