@@ -16,7 +16,7 @@ use crate::growing::{GrowingFile, Progress};
 use crate::origin::Wanted;
 use crate::reply::{FileReply, SmallFile};
 use crate::shared::{Origin, Shared, name_of};
-use crate::verify::Judging;
+use crate::verify::{Judging, RefusedBytes};
 use crate::{Context, Depot, DepotError, FetchMode};
 
 /// Stored files up to this many bytes are handed out in memory.
@@ -137,6 +137,7 @@ async fn fetch(
         landing,
         judging,
         request,
+        request_id: context.request_id.clone(),
     };
     match fetching.ask_all().await {
         Ok(()) => {}
@@ -166,6 +167,8 @@ struct Fetching {
     landing: FileLanding,
     judging: Option<Judging>,
     request: Request,
+    /// For the evidence.
+    request_id: String,
 }
 
 /// Why those who wait got nothing, or not the whole.
@@ -250,12 +253,15 @@ impl Fetching {
             key,
             landing,
             judging,
+            request_id,
             ..
         } = self;
         if let Some(judging) = judging {
             match judging.judge_mod(&reply.body, &reply.source).await {
-                Ok(standing) => shared.count_standing(&standing),
+                Ok(pin) => shared.pin(pin).await,
                 Err(error) => {
+                    let bytes = RefusedBytes::Small(reply.body);
+                    shared.set_aside(key, bytes, &error, request_id).await;
                     return Err(Refused {
                         source: reply.source,
                         error,
@@ -292,8 +298,9 @@ impl Fetching {
     /// is whole and found to be what it must be.
     async fn receive_zip(&mut self, mut reply: ZipReply) -> Result<(), Refused> {
         let (shared, key) = (self.shared.clone(), self.key.clone());
+        let source = reply.source.clone();
         let refused = |error, is_given| Refused {
-            source: reply.source.clone(),
+            source: source.clone(),
             error,
             is_given,
         };
@@ -320,30 +327,44 @@ impl Fetching {
         let received = async {
             let draft = write_down(&shared, draft, &mut reply, &mut outflow).await?;
             check_whole(&draft, &reply)?;
-            if let Some(judging) = &mut self.judging {
-                let standing = judging
-                    .judge_zip(&draft, &shared.workers, &reply.source)
-                    .await?;
-                shared.count_standing(&standing);
-            }
             Ok(draft)
         };
         let draft = match received.await {
             Ok(draft) => draft,
             Err(error) => {
                 let is_given = outflow.fail(&error);
-                return Err(Refused {
-                    source: reply.source,
-                    error,
-                    is_given,
-                });
+                return Err(refused(error, is_given));
             }
         };
+        let judged = match &mut self.judging {
+            Some(judging) => judging
+                .judge_zip(&draft, &shared.workers, &reply.source)
+                .await
+                .map(Some),
+            None => Ok(None),
+        };
+        let pin = match judged {
+            Ok(pin) => pin,
+            Err(error) => {
+                let is_given = outflow.fail(&error);
+                let bytes = RefusedBytes::Draft(draft);
+                shared
+                    .set_aside(&key, bytes, &error, &self.request_id)
+                    .await;
+                return Err(refused(error, is_given));
+            }
+        };
+        let (publish_key, hash) = (key.clone(), pin.as_ref().map(|pin| pin.hash));
+        if let Some(pin) = pin {
+            shared.pin(pin).await;
+        }
         // From here on every byte may be read. Those who wait need not wait for the disk.
         outflow.complete(draft.len());
-        let publish_key = key.clone();
         let published = shared
-            .on_disk(move |store| store.publish(draft, &publish_key))
+            .on_disk(move |store| match hash {
+                Some(hash) => store.publish_pinned(draft, &publish_key, hash),
+                None => store.publish(draft, &publish_key),
+            })
             .await;
         match published {
             Ok(published) => shared.note_stored(key, &published, from).await,

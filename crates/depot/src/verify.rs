@@ -9,11 +9,15 @@ use std::sync::atomic::Ordering;
 
 use fault::Label;
 use gomod::{ModulePath, ModuleVersion};
+use jiff::Timestamp;
 use modzip::{Archive, Blame, H1, Workers};
-use store::{Draft, FileKey, FileKind};
+use store::{
+    Claim, Draft, Event, EventKind, Evidence, FileKey, FileKind, FirstSightReason, Pin, PinnedFile,
+    QuarantineReason, Records, UncheckedReason, Verification,
+};
 use sumdb::record::Part;
 use tokio::task::JoinHandle;
-use trust::{Basis, Database, Disbelief, Standing, TrustError};
+use trust::{Basis, Database, Disbelief, Mismatch, Standing, TrustError};
 use upstream::Failure;
 
 use crate::error::Mismatched;
@@ -30,6 +34,9 @@ pub(crate) struct Judging {
     module: ModuleVersion,
     part: Part,
     basis: JoinHandle<Result<Basis, TrustError>>,
+    records: Records,
+    /// Why no database is asked.
+    exemption: FirstSightReason,
 }
 
 impl Shared {
@@ -43,6 +50,18 @@ impl Shared {
             .first()
             .filter(|_| !is_exempt)
             .map(|(_, database)| database.clone())
+    }
+
+    /// Why a module is believed as it was first seen, if no database covers it.
+    fn exemption_of(&self, module: &ModulePath) -> FirstSightReason {
+        let settings = self.settings.load();
+        let globs = [&settings.private, &settings.no_sumdb];
+        globs
+            .into_iter()
+            .find_map(|patterns| patterns.matching_glob(module))
+            .map_or(FirstSightReason::SumdbOff, |glob| {
+                FirstSightReason::Pattern(glob.to_owned())
+            })
     }
 
     /// Begins to find out what a file must be. `None`: nothing vouches for files of this kind.
@@ -84,25 +103,82 @@ impl Shared {
             module,
             part,
             basis,
+            records: self.records.clone(),
+            exemption: self.exemption_of(&key.module),
         }))
     }
 }
 
 impl Shared {
-    pub(crate) fn count_standing(&self, standing: &Standing) {
-        if *standing == Standing::Unchecked {
+    /// Remembers what a file was, so that it must be that for ever.
+    pub(crate) async fn pin(&self, pin: Pin) {
+        if matches!(pin.verification, Verification::Unchecked { .. }) {
             self.unverified_files.fetch_add(1, Ordering::Relaxed);
+        }
+        self.records.pin(pin).await;
+    }
+
+    /// Keeps bytes that were refused, with both hashes, for whoever wants to know.
+    pub(crate) async fn set_aside(
+        self: &Arc<Self>,
+        key: &FileKey,
+        refused: RefusedBytes,
+        error: &DepotError,
+        request_id: &str,
+    ) {
+        let DepotError::Mismatch(report) = error else {
+            return;
+        };
+        let evidence = Evidence {
+            key: key.clone(),
+            reason: QuarantineReason::HashMismatch,
+            detail: report.to_string(),
+            found: Some(Claim {
+                hash: report.mismatch.found.to_string(),
+                from: report.from.clone(),
+            }),
+            expected: Some(Claim {
+                hash: report.mismatch.expected.to_string(),
+                from: report.mismatch.authority.clone(),
+            }),
+            source: Some(crate::origin::recorded(&report.from)),
+            time: Timestamp::now(),
+            request_id: Some(request_id.to_owned()).filter(|id| !id.is_empty()),
+        };
+        let kept = self
+            .on_disk(move |store| match refused {
+                RefusedBytes::Draft(draft) => store.quarantine_draft(draft, &evidence),
+                RefusedBytes::Small(bytes) => store.quarantine_bytes(&bytes, &evidence),
+            })
+            .await;
+        let module = key.module_version();
+        match (kept, module) {
+            (Ok(id), Ok(module)) => {
+                let what = EventKind::Quarantined {
+                    id,
+                    file: key.kind,
+                    reason: report.to_string(),
+                };
+                let time = Timestamp::now();
+                self.records.event(Event { module, time, what }).await;
+            }
+            (Err(error), _) => {
+                tracing::error!(file = %key, %error, "what was refused could not be kept as evidence");
+            }
+            (Ok(_), Err(_)) => {}
         }
     }
 }
 
+/// Bytes that were refused.
+pub(crate) enum RefusedBytes {
+    Draft(Draft),
+    Small(bytes::Bytes),
+}
+
 impl Judging {
     /// Whether a go.mod file is what it must be.
-    pub(crate) async fn judge_mod(
-        &mut self,
-        body: &[u8],
-        source: &str,
-    ) -> Result<Standing, DepotError> {
+    pub(crate) async fn judge_mod(&mut self, body: &[u8], source: &str) -> Result<Pin, DepotError> {
         self.judge(modzip::hash_go_mod(body), source).await
     }
 
@@ -112,7 +188,7 @@ impl Judging {
         draft: &Draft,
         workers: &Workers,
         source: &str,
-    ) -> Result<Standing, DepotError> {
+    ) -> Result<Pin, DepotError> {
         let (file, len) = (draft.file().clone(), draft.len());
         let (module, workers) = (self.module.clone(), workers.clone());
         let hashing = tokio::task::spawn_blocking(move || {
@@ -125,32 +201,91 @@ impl Judging {
             .map_err(|_| DepotError::Lost)?
             .map_err(|error| unsound(&error, source))?;
         // First what the database says: that a zip is another module's is told by its hash, too.
-        let standing = self.judge(hash, source).await?;
+        let pin = self.judge(hash, source).await?;
         fit.map_err(|error| unsound(&error, source))?;
-        Ok(standing)
+        Ok(pin)
     }
 
-    async fn judge(&mut self, found: H1, source: &str) -> Result<Standing, DepotError> {
+    async fn judge(&mut self, found: H1, source: &str) -> Result<Pin, DepotError> {
         let basis = match (&mut self.basis).await {
             Ok(Ok(basis)) => basis,
             Ok(Err(error)) => return Err(self.unverified(error)),
             Err(_) => return Err(DepotError::Lost),
         };
         let judged = basis.judge(self.part, found);
+        let outage = match &basis {
+            Basis::Unchecked(error) => error.to_string(),
+            _ => String::new(),
+        };
         // Asked again if another upstream is tried.
         self.basis = tokio::spawn(std::future::ready(Ok(basis)));
-        judged.map_err(|disbelief| match disbelief {
-            Disbelief::Mismatch(mismatch) => DepotError::Mismatch(Arc::new(Mismatched {
-                what: self.what.clone(),
-                file: match self.part {
-                    Part::Zip => FileKind::Zip,
-                    Part::GoMod => FileKind::Mod,
-                },
-                from: source.to_owned(),
-                mismatch,
-            })),
+        let standing = judged.map_err(|disbelief| match disbelief {
+            Disbelief::Mismatch(mismatch) => self.mismatch(mismatch, source),
             Disbelief::NoWord(error) => self.unverified(error),
-        })
+        })?;
+        let time = Timestamp::now();
+        let verification = match standing {
+            Standing::Proven {
+                database,
+                record,
+                tree_size,
+            } => Verification::Proven {
+                database: database.to_string(),
+                record,
+                tree_size,
+                time,
+            },
+            Standing::Uncovered => Verification::FirstSight {
+                reason: self.exemption.clone(),
+                time,
+            },
+            Standing::Unchecked => Verification::Unchecked {
+                reason: UncheckedReason::DatabaseUnreachable(outage),
+                time,
+            },
+        };
+        let pin = Pin {
+            module: self.module.clone(),
+            file: match self.part {
+                Part::Zip => PinnedFile::Zip,
+                Part::GoMod => PinnedFile::GoMod,
+            },
+            hash: found,
+            verification,
+        };
+        self.check_pinned(&pin, source).await?;
+        Ok(pin)
+    }
+
+    /// What no database has proven now must be what it was when it was first seen.
+    async fn check_pinned(&self, pin: &Pin, source: &str) -> Result<(), DepotError> {
+        if matches!(pin.verification, Verification::Proven { .. }) {
+            return Ok(());
+        }
+        let earlier = self.records.expected(&self.module).await?;
+        match earlier.hash(pin.file) {
+            Some(expected) if expected != pin.hash => {
+                let mismatch = Mismatch {
+                    found: pin.hash,
+                    expected,
+                    authority: "the hash pinned when it was first seen".to_owned(),
+                };
+                Err(self.mismatch(mismatch, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn mismatch(&self, mismatch: Mismatch, source: &str) -> DepotError {
+        DepotError::Mismatch(Arc::new(Mismatched {
+            what: self.what.clone(),
+            file: match self.part {
+                Part::Zip => FileKind::Zip,
+                Part::GoMod => FileKind::Mod,
+            },
+            from: source.to_owned(),
+            mismatch,
+        }))
     }
 
     fn unverified(&self, error: TrustError) -> DepotError {

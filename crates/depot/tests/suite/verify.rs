@@ -388,3 +388,61 @@ async fn modules_that_are_exempt_are_not_looked_up() {
     fetch(&depot, FileKind::Zip).await.unwrap();
     assert_eq!(stage.database.server.requests().len(), 0);
 }
+
+#[tokio::test]
+async fn refused_bytes_are_kept_as_evidence() {
+    for module in [small(), large()] {
+        let wrong = module.clone().file("m.go", "package evil\n");
+        let stage = Stage::new(&module);
+        stage.send(ZIP, &wrong.zip());
+        stage.send(MOD, b"module example.com/m // changed\n");
+        let depot = stage.scene.depot();
+        fetch(&depot, FileKind::Zip).await.unwrap_err();
+        fetch(&depot, FileKind::Mod).await.unwrap_err();
+        settled(&depot).await;
+        let entries = depot.store().quarantine_entries().unwrap();
+        assert_eq!(entries.len(), 2);
+        for entry in entries {
+            let evidence = entry.evidence;
+            let (found, expected) = (evidence.found.unwrap(), evidence.expected.unwrap());
+            assert_eq!(found.from, stage.scene.upstream.url());
+            assert!(expected.from.contains("sum.example.com"), "{expected:?}");
+            if evidence.key.kind == FileKind::Zip {
+                assert_eq!(found.hash, wrong.zip_h1());
+                assert_eq!(expected.hash, module.zip_h1());
+                assert_eq!(std::fs::read(entry.path).unwrap(), wrong.zip());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_database_covers_stays_what_it_was_at_first_sight() {
+    let module = small();
+    let mut stage = Stage::new(&module);
+    stage.scene.settings.sumdbs.clear();
+    let changed = module.clone().file("m.go", "package evil\n");
+    for loses_the_records in [false, true] {
+        let depot = stage.scene.depot();
+        assert_eq!(fetch(&depot, FileKind::Zip).await.unwrap(), module.zip());
+        settled(&depot).await;
+        depot.close(std::time::Duration::ZERO).await;
+        drop(depot);
+        std::fs::remove_file(stage.scene.stored(ZIP)).unwrap();
+        if loses_the_records {
+            for ending in ["", "-wal", "-shm"] {
+                let file = stage.scene.data().join(format!("records.sqlite{ending}"));
+                let _may_be_absent = std::fs::remove_file(file);
+            }
+        }
+        stage.send(ZIP, &changed.zip());
+        let error = assert_refused(&stage, FileKind::Zip, "changed since").await;
+        assert_trouble(&error, Label::SumdbMismatch);
+        let text = error.to_string();
+        assert!(
+            text.contains(&module.zip_h1()) && text.contains("first seen"),
+            "{text}"
+        );
+        stage.send(ZIP, &module.zip());
+    }
+}
