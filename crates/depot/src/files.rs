@@ -510,6 +510,8 @@ mod tests {
             netrc: goenv::netrc::Netrc::default(),
             limits: upstream::Limits::default(),
             first_is_authoritative: false,
+            order: upstream::Order::Configured,
+            probe_interval: std::time::Duration::from_secs(5),
             observer: Arc::new(Nobody),
         });
         Depot::new(

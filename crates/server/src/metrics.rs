@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use upstream::{Observer, Outcome};
+use upstream::{Event, Observer, Outcome};
 
 /// What is said of a metric in the documentation and on `/metrics`.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,8 @@ metrics! {
     REJECTED: "counter" "modkeep_connection_errors_total" [] = "Client connections that ended with an error: malformed, too slow, cut";
     EXCHANGES: "counter" "modkeep_upstream_requests_total" ["upstream", "outcome"] = "Exchanges with upstreams; the outcome of a failure is its label";
     LATENCY: "histogram" "modkeep_upstream_seconds" ["upstream"] = "Seconds to the end of an upstream's answer; for zips to their first bytes";
+    UPSTREAM_EVENTS: "counter" "modkeep_upstream_events_total" ["upstream", "event"] = "What was done about trouble with an upstream: retry, hedge, resumed, breaker-opened, breaker-closed, probe";
+    UPSTREAM_UP: "gauge" "modkeep_upstream_up" ["upstream"] = "1 while requests go to this upstream, 0 while they go elsewhere";
     IN_FLIGHT: "gauge" "modkeep_fetches_in_flight" [] = "Fetches under way";
     FILES: "gauge" "modkeep_store_files" [] = "Immutable files stored";
     BYTES: "gauge" "modkeep_store_bytes" [] = "Bytes of the immutable files stored";
@@ -161,6 +163,12 @@ struct UpstreamLabel {
     upstream: Arc<str>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    upstream: Arc<str>,
+    event: &'static str,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ExchangeOutcome(Outcome);
 
@@ -187,6 +195,8 @@ pub struct Metrics {
     pub(crate) connection_errors: Counter,
     exchanges: Family<ExchangeLabels, Counter>,
     latency: Family<UpstreamLabel, Histogram>,
+    upstream_events: Family<EventLabels, Counter>,
+    upstream_up: Family<UpstreamLabel, Gauge>,
     pub(crate) in_flight: Gauge,
     pub(crate) store_files: Gauge,
     pub(crate) store_bytes: Gauge,
@@ -228,6 +238,8 @@ impl Metrics {
                     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
                 ])
             }),
+            upstream_events: Family::default(),
+            upstream_up: Family::default(),
             in_flight: Gauge::default(),
             store_files: Gauge::default(),
             store_bytes: Gauge::default(),
@@ -263,6 +275,16 @@ impl Metrics {
             metrics.exchanges.clone(),
         );
         registry.register(base_name(LATENCY), LATENCY.help, metrics.latency.clone());
+        registry.register(
+            base_name(UPSTREAM_EVENTS),
+            UPSTREAM_EVENTS.help,
+            metrics.upstream_events.clone(),
+        );
+        registry.register(
+            base_name(UPSTREAM_UP),
+            UPSTREAM_UP.help,
+            metrics.upstream_up.clone(),
+        );
         registry.register(
             base_name(IN_FLIGHT),
             IN_FLIGHT.help,
@@ -304,6 +326,14 @@ impl Metrics {
         }
     }
 
+    /// Whether requests go to an upstream.
+    pub(crate) fn set_upstream_up(&self, source: &str, up: bool) {
+        let label = UpstreamLabel {
+            upstream: source.into(),
+        };
+        self.upstream_up.get_or_create(&label).set(i64::from(up));
+    }
+
     /// The text that Prometheus scrapes (OpenMetrics).
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
@@ -333,6 +363,14 @@ impl Observer for Metrics {
             .get_or_create(&UpstreamLabel { upstream })
             .observe(elapsed.as_secs_f64());
     }
+
+    fn event(&self, source: &str, event: Event) {
+        let labels = EventLabels {
+            upstream: source.into(),
+            event: event.as_str(),
+        };
+        self.upstream_events.get_or_create(&labels).inc();
+    }
 }
 
 #[cfg(test)]
@@ -347,6 +385,8 @@ mod tests {
             Outcome::Answered,
             Duration::from_millis(3),
         );
+        metrics.event("https://proxy.example.com", Event::Retry);
+        metrics.set_upstream_up("https://proxy.example.com", true);
         let text = metrics.render();
         for metric in METRICS {
             let kind_line = format!("# TYPE {} {}", base_name(*metric), metric.kind);

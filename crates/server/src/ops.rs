@@ -11,6 +11,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::RecordsHealth;
+use upstream::{BreakerState, UpstreamStatus};
 
 use crate::api;
 use crate::state::State;
@@ -103,6 +104,51 @@ struct Check {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<UpstreamFigures>,
+}
+
+/// How an upstream fares.
+#[derive(Serialize)]
+struct UpstreamFigures {
+    /// `closed` (requests go there), `open` or `half-open` (they go elsewhere).
+    breaker: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p95_ms: Option<u64>,
+    retries: u64,
+    hedges: u64,
+    resumed: u64,
+}
+
+impl From<&UpstreamStatus> for UpstreamFigures {
+    fn from(status: &UpstreamStatus) -> Self {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            breaker: match status.breaker {
+                BreakerState::Closed => "closed",
+                BreakerState::Open => "open",
+                BreakerState::HalfOpen => "half-open",
+            },
+            average_ms: status.average.map(millis),
+            p95_ms: status.p95.map(millis),
+            retries: status.counts.retries,
+            hedges: status.counts.hedges,
+            resumed: status.counts.resumed,
+        }
+    }
+}
+
+fn upstream_problem(status: &UpstreamStatus) -> Option<String> {
+    let failure = status.failure.as_ref().map(ToString::to_string);
+    match status.breaker {
+        BreakerState::Closed => failure,
+        BreakerState::Open | BreakerState::HalfOpen => Some(format!(
+            "requests go elsewhere until it answers again: {}",
+            failure.unwrap_or_default()
+        )),
+    }
 }
 
 impl Check {
@@ -111,6 +157,7 @@ impl Check {
             name: name.into(),
             ok: problem.is_none(),
             reason: problem,
+            upstream: None,
         }
     }
 }
@@ -142,8 +189,12 @@ async fn readyz(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed>
         Check::new("records", records_problem),
     ];
     for upstream in state.depot.chain().status() {
-        let problem = upstream.failure.map(|failure| failure.to_string());
-        checks.push(Check::new(format!("upstream {}", upstream.source), problem));
+        let problem = upstream_problem(&upstream);
+        let figures = UpstreamFigures::from(&upstream);
+        checks.push(Check {
+            upstream: Some(figures),
+            ..Check::new(format!("upstream {}", upstream.source), problem)
+        });
     }
     let draining = state.is_draining();
     let status = match (draining, checks.iter().all(|check| check.ok)) {
@@ -175,6 +226,10 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     metrics.records_up.set(i64::from(
         state.depot.records().health() == RecordsHealth::Ready,
     ));
+    for upstream in state.depot.chain().status() {
+        let up = upstream.breaker == BreakerState::Closed;
+        metrics.set_upstream_up(&upstream.source, up);
+    }
     let quarantined = state.depot.store().quarantined();
     metrics
         .quarantined

@@ -1,43 +1,29 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use fault::Label;
-use goenv::RedactedUrl;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use goenv::goproxy::{ProxyList, Target};
 use goenv::http_proxy::HttpProxyRules;
 use goenv::netrc::Netrc;
-use http::HeaderValue;
-use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::client::{Client, Limits};
-use crate::file::FileUpstream;
+use crate::breaker::BreakerState;
+use crate::campaign::{Entrant, Terms, run};
+use crate::client::{Client, Limits, Network};
+use crate::guard::GuardedResolver;
+use crate::health::{Counts, Kind};
 use crate::http::{HttpUpstream, NoAnswer};
+use crate::observe::{Observer, Outcome};
+use crate::order::{Fare, Order, improve};
+use crate::probe::Prober;
+use crate::resume::resumable;
 use crate::routes::SumdbRoutes;
+use crate::tally::Tally;
+use crate::upstream::{Server, Upstream};
 use crate::{ChainError, Failure, Request, Small, ZipReply};
-
-/// How one exchange with an upstream ended, for those who count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// An answer that could be used.
-    Answered,
-    /// What the caller had still holds.
-    NotModified,
-    /// The upstream says that there is no such thing.
-    Absent,
-    /// A failure of this kind.
-    Failed(Label),
-}
-
-/// Is told of every exchange with an upstream.
-pub trait Observer: Send + Sync {
-    /// One exchange has ended. `elapsed` runs to the end of a small file, and to the first bytes of a zip.
-    fn exchange(&self, source: &str, outcome: Outcome, elapsed: Duration);
-}
 
 /// What a chain is made from.
 pub struct ChainOptions {
@@ -51,6 +37,10 @@ pub struct ChainOptions {
     pub limits: Limits,
     /// Whether the first upstream's "not found" is believed although a later one could not be asked.
     pub first_is_authoritative: bool,
+    /// Who is asked first.
+    pub order: Order,
+    /// How often an upstream is asked only to see whether it answers, while anybody is interested.
+    pub probe_interval: Duration,
     /// Told of every exchange.
     pub observer: Arc<dyn Observer>,
 }
@@ -64,27 +54,42 @@ impl fmt::Debug for ChainOptions {
     }
 }
 
-/// What was last heard of one upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How one upstream fares.
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamStatus {
     /// The upstream, without credentials.
     pub source: String,
     /// The last failure, unless it has answered since.
     pub failure: Option<Failure>,
+    /// Whether requests go there.
+    pub breaker: BreakerState,
+    /// What an answer takes, as a moving average.
+    pub average: Option<Duration>,
+    /// What 19 of 20 answers stay below, small files only.
+    pub p95: Option<Duration>,
+    /// What was done about trouble with it.
+    pub counts: Counts,
 }
 
-/// What was last heard of every upstream, in the order of the chain.
+/// How every upstream fares, in the order of the chain.
 pub type ChainStatus = Vec<UpstreamStatus>;
 
 /// Where answers come from that are not stored.
 pub struct Chain {
-    upstreams: Vec<Upstream>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// What ends the chain when no server is left.
     end: End,
     first_is_authoritative: bool,
-    pub(crate) client: Client,
+    ranking: Option<Mutex<Vec<usize>>>,
+    pub(crate) network: Network,
     pub(crate) sumdb_routes: SumdbRoutes,
-    observer: Arc<dyn Observer>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) prober: Prober,
+    pub(crate) databases: Mutex<Vec<Arc<Upstream>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,22 +99,17 @@ enum End {
     Off,
 }
 
-pub(crate) struct Upstream {
-    server: Server,
-    last_failure: Mutex<Option<Failure>>,
-}
-
-enum Server {
-    Http(HttpUpstream),
-    File(FileUpstream),
-}
-
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources: Vec<&str> = self.upstreams.iter().map(Upstream::source).collect();
+        let sources: Vec<&str> = self
+            .inner
+            .upstreams
+            .iter()
+            .map(|upstream| upstream.source())
+            .collect();
         f.debug_struct("Chain")
             .field("upstreams", &sources)
-            .field("end", &self.end)
+            .field("end", &self.inner.end)
             .finish_non_exhaustive()
     }
 }
@@ -121,9 +121,9 @@ impl Chain {
     /// With the reason, when an entry cannot be used: a `file:` URL that names no directory, or a malformed HTTP proxy
     /// setting.
     pub fn new(options: ChainOptions) -> Result<Self, String> {
-        let mut upstreams = Vec::new();
         let mut end = End::Nothing;
         let mut hosts = HashSet::new();
+        let mut urls = Vec::new();
         for entry in &options.list.entries {
             match &entry.target {
                 Target::Direct => end = End::Direct,
@@ -133,213 +133,179 @@ impl Chain {
                         hosts.insert(proxy);
                     }
                     hosts.extend(url.as_url().host_str().map(str::to_ascii_lowercase));
-                    upstreams.push(Upstream::new(url, &options.netrc)?);
+                    urls.push(url);
                 }
             }
         }
+        let network = Network {
+            limits: options.limits,
+            proxies: options.http_proxies,
+            resolver: GuardedResolver::new(hosts),
+        };
+        let upstreams = urls
+            .into_iter()
+            .map(|url| {
+                Upstream::new(url, &options.netrc, &network, &options.observer).map(Arc::new)
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        let ranking =
+            (options.order == Order::Fastest).then(|| Mutex::new((0..upstreams.len()).collect()));
         Ok(Self {
-            upstreams,
-            end,
-            first_is_authoritative: options.first_is_authoritative,
-            client: Client::new(options.limits, options.http_proxies, hosts),
-            sumdb_routes: SumdbRoutes::default(),
-            observer: options.observer,
+            inner: Arc::new(Inner {
+                upstreams,
+                end,
+                first_is_authoritative: options.first_is_authoritative,
+                ranking,
+                network,
+                sumdb_routes: SumdbRoutes::default(),
+                observer: options.observer,
+                prober: Prober::new(options.probe_interval),
+                databases: Mutex::default(),
+            }),
         })
     }
 
-    /// Asks the upstreams in order for a small file; the first usable answer counts.
+    /// Asks the upstreams for a small file until one has a usable answer.
     pub async fn fetch_small(&self, request: &Request) -> Result<Small, ChainError> {
-        let mut tally = Tally::default();
-        for (position, upstream) in self.upstreams.iter().enumerate() {
-            if !request.may_ask(upstream.source()) {
-                continue;
-            }
-            let began = Instant::now();
-            let answer = upstream.fetch_small(&self.client, request).await;
-            self.observe(upstream, &answer, began, |small| {
-                matches!(small, Small::NotModified(_))
-            });
-            match answer {
-                Ok(small) => return Ok(small),
-                Err(no_answer) => {
-                    tally.add(no_answer, self.first_is_authoritative && position == 0);
-                }
-            }
-            if tally.is_settled {
-                break;
-            }
-        }
-        Err(tally.verdict(self.end))
+        let inner = &self.inner;
+        inner.prober.wake(inner, request);
+        let entrants = inner.entrants(request, |upstream| upstream.fetch_small(request).boxed());
+        run(&entrants, inner.terms(Kind::Small), outcome_of_small)
+            .await
+            .map_err(|tally| inner.verdict(tally))
     }
 
-    /// Asks the upstreams in order for a zip; the first that begins to answer with one counts.
+    /// Asks the upstreams for a zip until one begins to answer with one. If it breaks off, the same or another upstream
+    /// is asked for the rest.
     pub async fn fetch_zip(&self, request: &Request) -> Result<ZipReply, ChainError> {
-        let mut tally = Tally::default();
-        for (position, upstream) in self.upstreams.iter().enumerate() {
-            if !request.may_ask(upstream.source()) {
-                continue;
-            }
-            let began = Instant::now();
-            let answer = upstream.fetch_zip(&self.client, request).await;
-            self.observe(upstream, &answer, began, |_| false);
-            match answer {
-                Ok(reply) => return Ok(reply),
-                Err(no_answer) => {
-                    tally.add(no_answer, self.first_is_authoritative && position == 0);
-                }
-            }
-            if tally.is_settled {
-                break;
-            }
-        }
-        Err(tally.verdict(self.end))
+        let inner = &self.inner;
+        inner.prober.wake(inner, request);
+        let entrants = inner.entrants(request, |upstream| upstream.fetch_zip(request).boxed());
+        run(&entrants, inner.terms(Kind::Zip), |_| Outcome::Answered)
+            .await
+            .map(|reply| resumable(reply, inner.clone(), request.clone()))
+            .map_err(|tally| inner.verdict(tally))
     }
 
-    /// What was last heard of every upstream.
-    pub fn status(&self) -> ChainStatus {
-        self.upstreams
+    /// Tells that what came from an upstream was found to be wrong later: it counts against it.
+    pub fn blame(&self, failure: &Failure) {
+        if let Some(upstream) = self
+            .inner
+            .upstreams
             .iter()
-            .map(|upstream| UpstreamStatus {
+            .find(|upstream| upstream.source() == failure.source)
+        {
+            upstream.health.blame(failure, tokio::time::Instant::now());
+        }
+    }
+
+    /// How every upstream fares.
+    pub fn status(&self) -> ChainStatus {
+        let status = |upstream: &Arc<Upstream>| {
+            let snapshot = upstream.health.snapshot();
+            UpstreamStatus {
                 source: upstream.source().to_owned(),
-                failure: upstream
-                    .last_failure
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone(),
+                failure: snapshot.last_failure,
+                breaker: snapshot.breaker,
+                average: snapshot.average,
+                p95: snapshot.p95,
+                counts: snapshot.counts,
+            }
+        };
+        self.inner.upstreams.iter().map(status).collect()
+    }
+}
+
+pub(crate) fn outcome_of_small(small: &Small) -> Outcome {
+    match small {
+        Small::Body(_) => Outcome::Answered,
+        Small::NotModified(_) => Outcome::NotModified,
+    }
+}
+
+impl Inner {
+    pub(crate) fn terms(&self, kind: Kind) -> Terms {
+        Terms {
+            kind,
+            deadline: self.network.limits.deadline,
+        }
+    }
+
+    /// The upstreams in the order in which they are to be asked, each with the way to ask.
+    pub(crate) fn entrants<'a, T, F>(&'a self, request: &Request, ask: F) -> Vec<Entrant<'a, T>>
+    where
+        F: Fn(&'a Upstream) -> BoxFuture<'a, Result<T, NoAnswer>> + Send + Sync + Copy + 'a,
+    {
+        self.ranked()
+            .into_iter()
+            .filter_map(|index| Some((index, self.upstreams.get(index)?)))
+            .filter(|(_, upstream)| request.may_ask(upstream.source()))
+            .map(|(index, upstream)| Entrant {
+                health: &upstream.health,
+                is_authority: self.first_is_authoritative && index == 0,
+                ask: Box::new(move || ask(upstream)),
             })
             .collect()
+    }
+
+    fn ranked(&self) -> Vec<usize> {
+        let Some(ranking) = &self.ranking else {
+            return (0..self.upstreams.len()).collect();
+        };
+        let fares: Vec<Fare> = self
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let snapshot = upstream.health.snapshot();
+                Fare {
+                    average: snapshot.average,
+                    failing: snapshot.failing,
+                }
+            })
+            .collect();
+        let mut order = ranking.lock().unwrap_or_else(PoisonError::into_inner);
+        improve(&mut order, &fares);
+        order.clone()
     }
 
     pub(crate) fn http_upstreams(&self) -> impl Iterator<Item = (&Upstream, &HttpUpstream)> {
         self.upstreams
             .iter()
             .filter_map(|upstream| match &upstream.server {
-                Server::Http(http) => Some((upstream, http)),
+                Server::Http(http) => Some((&**upstream, &**http)),
                 Server::File(_) => None,
             })
     }
 
-    pub(crate) fn observe<T>(
-        &self,
-        upstream: &Upstream,
-        answer: &Result<T, NoAnswer>,
-        began: Instant,
-        is_not_modified: impl Fn(&T) -> bool,
-    ) {
-        let (outcome, failure) = match answer {
-            Ok(answer) if is_not_modified(answer) => (Outcome::NotModified, None),
-            Ok(_) => (Outcome::Answered, None),
-            Err(NoAnswer::Absent(_)) => (Outcome::Absent, None),
-            Err(NoAnswer::Failed(failure)) => {
-                tracing::warn!(upstream = %failure.source, label = %failure.label, detail = %failure.detail, "an upstream failed");
-                (Outcome::Failed(failure.label), Some(failure.clone()))
-            }
-        };
-        *upstream
-            .last_failure
+    /// The server of a checksum database, which is remembered with its health.
+    pub(crate) fn database(&self, base: &Url) -> Arc<Upstream> {
+        let client = Client::new(self.network.clone());
+        let server = HttpUpstream::new(base, None, client);
+        let mut databases = self
+            .databases
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = failure;
-        self.observer
-            .exchange(upstream.source(), outcome, began.elapsed());
-    }
-}
-
-/// The proxy host that leads to `url`, if any.
-fn check_http_proxy(rules: &HttpProxyRules, url: &Url) -> Result<Option<String>, String> {
-    let proxy = rules.for_url(url).map_err(|error| error.to_string())?;
-    Ok(proxy.and_then(|proxy| proxy.as_url().host_str().map(str::to_ascii_lowercase)))
-}
-
-impl Upstream {
-    fn new(url: &RedactedUrl, netrc: &Netrc) -> Result<Self, String> {
-        let server = if url.as_url().scheme() == "file" {
-            FileUpstream::new(url.as_url())
-                .map(Server::File)
-                .ok_or_else(|| format!("{url} does not name a directory of this machine"))?
-        } else {
-            Server::Http(HttpUpstream::new(
-                url.as_url(),
-                credentials(url.as_url(), netrc),
-            ))
-        };
-        Ok(Self {
-            server,
-            last_failure: Mutex::new(None),
-        })
-    }
-
-    fn source(&self) -> &str {
-        match &self.server {
-            Server::Http(http) => http.source(),
-            Server::File(file) => file.source(),
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = databases
+            .iter()
+            .find(|known| known.source() == server.source())
+        {
+            return known.clone();
         }
-    }
-
-    async fn fetch_small(&self, client: &Client, request: &Request) -> Result<Small, NoAnswer> {
-        match &self.server {
-            Server::Http(http) => http.fetch_small(client, request).await,
-            Server::File(file) => file.fetch_small(request).await,
-        }
-    }
-
-    async fn fetch_zip(&self, client: &Client, request: &Request) -> Result<ZipReply, NoAnswer> {
-        match &self.server {
-            Server::Http(http) => http.fetch_zip(client, request).await,
-            Server::File(file) => file.fetch_zip(request).await,
-        }
-    }
-}
-
-/// Basic credentials from the URL, else from netrc and then over https only, as the `go` command has it.
-fn credentials(url: &Url, netrc: &Netrc) -> Option<HeaderValue> {
-    let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    if !url.username().is_empty() || url.password().is_some() {
-        return basic(
-            &decoded(url.username()),
-            &decoded(url.password().unwrap_or_default()),
-        );
-    }
-    let entry = netrc.lookup(url).filter(|_| url.scheme() == "https")?;
-    basic(&entry.login, entry.password.expose())
-}
-
-fn basic(user: &str, password: &str) -> Option<HeaderValue> {
-    let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-    let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Collects what the upstreams of a chain said until one has an answer.
-#[derive(Default)]
-struct Tally {
-    absence: Option<crate::Absence>,
-    failures: Vec<Failure>,
-    is_settled: bool,
-}
-
-impl Tally {
-    fn add(&mut self, no_answer: NoAnswer, is_authority: bool) {
-        match no_answer {
-            NoAnswer::Absent(absence) => {
-                self.is_settled = is_authority;
-                self.absence.get_or_insert(absence);
-            }
-            NoAnswer::Failed(failure) => self.failures.push(failure),
-        }
+        let database = Arc::new(Upstream::from_http(server, &self.observer));
+        databases.push(database.clone());
+        database
     }
 
     /// Absent only if nobody who could know was out of reach.
-    fn verdict(self, end: End) -> ChainError {
-        let said = match self.absence {
-            Some(absence) if self.failures.is_empty() || self.is_settled => {
-                Some(ChainError::Absent(absence))
-            }
-            _ if self.failures.is_empty() => None,
-            _ => Some(ChainError::Trouble(self.failures)),
+    fn verdict(&self, tally: Tally) -> ChainError {
+        let is_settled = tally.is_settled;
+        let said = match tally.absence() {
+            Ok(absence) => Some(ChainError::Absent(absence)),
+            Err(failures) if failures.is_empty() => None,
+            Err(failures) => Some(ChainError::Trouble(failures)),
         };
-        match (said, end) {
-            (Some(said), End::Direct) if !self.is_settled => {
+        match (said, self.end) {
+            (Some(said), End::Direct) if !is_settled => {
                 ChainError::Direct(Some(Box::new(said)))
             }
             (Some(said), _) => said,
@@ -347,4 +313,11 @@ impl Tally {
             (None, End::Direct | End::Nothing) => ChainError::Direct(None),
         }
     }
+}
+
+
+/// The proxy host that leads to `url`, if any.
+fn check_http_proxy(rules: &HttpProxyRules, url: &Url) -> Result<Option<String>, String> {
+    let proxy = rules.for_url(url).map_err(|error| error.to_string())?;
+    Ok(proxy.and_then(|proxy| proxy.as_url().host_str().map(str::to_ascii_lowercase)))
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use fault::Label;
 
+use crate::connect::ConnectExpired;
 use crate::guard::LookupError;
 
 /// What is known of a failed exchange.
@@ -33,6 +34,15 @@ pub(crate) fn classify(
     let causes = Causes(error);
     let (label, words) = if let Some(lookup) = causes.find::<LookupError>() {
         (lookup.label(), format!("dial tcp: {lookup}"))
+    } else if let Some(expired) = causes.find::<ConnectExpired>() {
+        if through_proxy {
+            (
+                Label::HttpproxyConnectFailed,
+                format!("proxyconnect tcp: dial tcp: {expired}"),
+            )
+        } else {
+            (Label::TcpTimeout, format!("dial tcp: {expired}"))
+        }
     } else if error.is_redirect() {
         (Label::GoproxyCorrupt, causes.innermost())
     } else if let Some(tls) = causes.find::<rustls::Error>() {

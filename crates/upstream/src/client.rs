@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -7,55 +6,63 @@ use goenv::http_proxy::HttpProxyRules;
 use reqwest::redirect;
 use url::{Host, Url};
 
+use crate::connect::ConnectLimit;
 use crate::guard::{GuardedResolver, is_link_local};
 
-/// How far a redirect may lead, as in Go's HTTP client.
+/// How many requests may follow from one, as in the `go` command (checkRedirect in cmd/go/internal/web/http.go).
 const MAX_REDIRECTS: usize = 10;
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// To accept a connection, TLS included.
+    /// To accept a connection, TLS included. It is doubled, up to eight times as much, while none comes about.
     pub connect: Duration,
     /// From the request to the response's head.
     pub first_byte: Duration,
     /// Between two pieces of a body.
     pub idle: Duration,
+    /// The least number of bytes of a body in each `idle` of waiting.
+    pub low_speed: u64,
     /// For the whole of a small file (anything but a zip).
     pub small: Duration,
+    /// For a request to a chain: to the end of a small file, or the first bytes of a zip, from whatever upstream and
+    /// after however many tries.
+    pub deadline: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(5),
+            connect: Duration::from_secs(1),
             first_byte: Duration::from_secs(30),
-            idle: Duration::from_secs(30),
+            idle: Duration::from_secs(10),
+            low_speed: 8 << 10,
             small: Duration::from_mins(1),
+            deadline: Duration::from_mins(1),
         }
     }
 }
 
-/// The HTTP client shared by all upstreams of a chain. Made at first use: reading the system's certificates takes
-/// longer than everything else at start.
+/// What the clients of a chain's upstreams have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) limits: Limits,
+    pub(crate) proxies: HttpProxyRules,
+    pub(crate) resolver: GuardedResolver,
+}
+
+/// The HTTP client of one upstream, with connections of its own. Made at first use: reading the system's certificates
+/// takes longer than everything else at start.
 #[derive(Debug)]
 pub(crate) struct Client {
-    limits: Limits,
-    proxies: HttpProxyRules,
-    configured_hosts: HashSet<String>,
+    network: Network,
     inner: OnceLock<Result<reqwest::Client, String>>,
 }
 
 impl Client {
-    pub(crate) fn new(
-        limits: Limits,
-        proxies: HttpProxyRules,
-        configured_hosts: HashSet<String>,
-    ) -> Self {
+    pub(crate) fn new(network: Network) -> Self {
         Self {
-            limits,
-            proxies,
-            configured_hosts,
+            network,
             inner: OnceLock::new(),
         }
     }
@@ -74,19 +81,20 @@ impl Client {
 
     /// Whether requests for `url` go through an HTTP proxy.
     pub(crate) fn uses_proxy(&self, url: &Url) -> bool {
-        matches!(self.proxies.for_url(url), Ok(Some(_)))
+        matches!(self.network.proxies.for_url(url), Ok(Some(_)))
     }
 
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        &self.network.limits
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn build(&self) -> Result<reqwest::Client, reqwest::Error> {
-        let proxies = self.proxies.clone();
+        let proxies = self.network.proxies.clone();
+        let limits = self.network.limits;
         reqwest::Client::builder()
             .user_agent(concat!("modkeep/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.limits.connect)
+            .connector_layer(ConnectLimit::new(limits.connect))
             // Below the usual keep-alive limits of servers, so that theirs do not end a connection just as it is used.
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))
@@ -96,7 +104,7 @@ impl Client {
             .http2_initial_connection_window_size(4 << 20)
             .referer(false)
             .redirect(redirect::Policy::custom(judge_redirect))
-            .dns_resolver(GuardedResolver::new(self.configured_hosts.clone()))
+            .dns_resolver(self.network.resolver.clone())
             .no_proxy()
             .proxy(reqwest::Proxy::custom(move |url| {
                 // Malformed proxy settings are refused when the chain is made.
@@ -121,7 +129,7 @@ fn judge_redirect(attempt: redirect::Attempt<'_>) -> redirect::Action {
 }
 
 fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
-    if previous.len() > MAX_REDIRECTS {
+    if previous.len() >= MAX_REDIRECTS {
         return Some(format!("stopped after {MAX_REDIRECTS} redirects"));
     }
     match next.scheme() {
@@ -178,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn the_eleventh_redirect_is_refused() {
+    fn the_eleventh_request_is_not_made() {
         let url: Url = "http://a.example/".parse().unwrap();
-        assert_eq!(redirect_refusal(&vec![url.clone(); 10], &url), None);
-        assert!(redirect_refusal(&vec![url.clone(); 11], &url).is_some());
+        assert_eq!(redirect_refusal(&vec![url.clone(); 9], &url), None);
+        assert!(redirect_refusal(&vec![url.clone(); 10], &url).is_some());
     }
 }

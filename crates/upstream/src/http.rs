@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::Response;
 use url::Url;
 
+use crate::body::{BodyLimits, Complaints, limited};
 use crate::check::{Refusal, check_body, check_headers, check_zip_start};
 use crate::classify::{Phase, classify};
 use crate::client::Client;
@@ -44,6 +45,8 @@ const PATH: &AsciiSet = &CONTROLS
 pub(crate) enum NoAnswer {
     Absent(Absence),
     Failed(Failure),
+    /// It is no place to ask this of.
+    NotServed,
 }
 
 impl From<Failure> for NoAnswer {
@@ -56,16 +59,18 @@ impl From<Failure> for NoAnswer {
 pub(crate) struct HttpUpstream {
     source: String,
     credentials: Option<HeaderValue>,
+    client: Client,
 }
 
 impl HttpUpstream {
     /// `credentials`: the `Authorization` header to send. What the URL itself carries is not used.
-    pub(crate) fn new(base: &Url, credentials: Option<HeaderValue>) -> Self {
+    pub(crate) fn new(base: &Url, credentials: Option<HeaderValue>, client: Client) -> Self {
         let mut base = base.clone();
         let _has_none = base.set_username("").and_then(|()| base.set_password(None));
         Self {
             source: base.as_str().trim_end_matches('/').to_owned(),
             credentials,
+            client,
         }
     }
 
@@ -75,13 +80,9 @@ impl HttpUpstream {
     }
 
     /// Asks for a small file and checks its body.
-    pub(crate) async fn fetch_small(
-        &self,
-        client: &Client,
-        request: &Request,
-    ) -> Result<Small, NoAnswer> {
-        let limit = client.limits().small;
-        match tokio::time::timeout(limit, self.fetch_small_unbounded(client, request)).await {
+    pub(crate) async fn fetch_small(&self, request: &Request) -> Result<Small, NoAnswer> {
+        let limit = self.client.limits().small;
+        match tokio::time::timeout(limit, self.fetch_small_unbounded(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(self
                 .slow(
@@ -92,22 +93,17 @@ impl HttpUpstream {
         }
     }
 
-    async fn fetch_small_unbounded(
-        &self,
-        client: &Client,
-        request: &Request,
-    ) -> Result<Small, NoAnswer> {
-        let response = self.send(client, request).await?;
+    async fn fetch_small_unbounded(&self, request: &Request) -> Result<Small, NoAnswer> {
+        let response = self.send(request, HeaderMap::new()).await?;
         if response.status() == StatusCode::NOT_MODIFIED && self.validators(request).is_some() {
             return Ok(Small::NotModified(self.source.clone()));
         }
-        let response = self.accept(response, request).await?;
+        let response = self.accept(response, request, StatusCode::OK).await?;
         let validators = Validators {
             etag: text_header(response.headers(), &header::ETAG),
             last_modified: text_header(response.headers(), &header::LAST_MODIFIED),
         };
-        let idle = client.limits().idle;
-        let body = self.read_body(response, idle, request).await?;
+        let body = self.read_body(response, request).await?;
         check_body(&request.expect, &body).map_err(|refusal| self.refused(request, &refusal))?;
         Ok(Small::Body(Reply {
             source: self.source.clone(),
@@ -117,19 +113,15 @@ impl HttpUpstream {
     }
 
     /// Asks for a zip; returns as soon as its first bytes are there.
-    pub(crate) async fn fetch_zip(
-        &self,
-        client: &Client,
-        request: &Request,
-    ) -> Result<ZipReply, NoAnswer> {
-        let response = self.send(client, request).await?;
-        let response = self.accept(response, request).await?;
+    pub(crate) async fn fetch_zip(&self, request: &Request) -> Result<ZipReply, NoAnswer> {
+        let response = self.send(request, HeaderMap::new()).await?;
+        let response = self.accept(response, request, StatusCode::OK).await?;
         let len = response.content_length();
         if len.is_some_and(|len| len > request.expect.limit()) {
             return Err(self.too_large(request).into());
         }
         let etag = text_header(response.headers(), &header::ETAG);
-        let mut rest = self.stream(response, client.limits().idle, request);
+        let mut rest = self.stream(response, request);
         let mut first = BytesMut::new();
         while first.len() < 4 {
             match rest.next().await {
@@ -148,9 +140,13 @@ impl HttpUpstream {
         })
     }
 
-    async fn send(&self, client: &Client, request: &Request) -> Result<Response, Failure> {
-        let limits = *client.limits();
-        let inner = client.get().await.map_err(|reason| Failure {
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        more: HeaderMap,
+    ) -> Result<Response, Failure> {
+        let limits = *self.client.limits();
+        let inner = self.client.get().await.map_err(|reason| Failure {
             source: self.source.clone(),
             label: Label::TlsMissingCaBundle,
             detail: format!("no HTTP client can be made: {reason}"),
@@ -160,7 +156,11 @@ impl HttpUpstream {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let sent = inner.get(&url).headers(self.headers(request)).send();
+            let sent = inner
+                .get(&url)
+                .headers(self.headers(request))
+                .headers(more.clone())
+                .send();
             match tokio::time::timeout(limits.first_byte, sent).await {
                 Err(_) => {
                     return Err(self.slow(
@@ -171,7 +171,7 @@ impl HttpUpstream {
                 Ok(Ok(response)) => return Ok(response),
                 // A kept connection may have been closed by the server just before it was used again.
                 Ok(Err(error)) if attempts == 1 && is_stale_connection(&error) => {}
-                Ok(Err(error)) => return Err(self.failed(client, request, &error)),
+                Ok(Err(error)) => return Err(self.failed(request, &error)),
             }
         }
     }
@@ -216,10 +216,15 @@ impl HttpUpstream {
         (*source == self.source).then_some(validators)
     }
 
-    /// Lets pass only a 200 whose headers fit what was asked for.
-    async fn accept(&self, response: Response, request: &Request) -> Result<Response, NoAnswer> {
+    /// Lets pass only a 200, or the other status named, whose headers fit what was asked for.
+    pub(crate) async fn accept(
+        &self,
+        response: Response,
+        request: &Request,
+        also: StatusCode,
+    ) -> Result<Response, NoAnswer> {
         let status = response.status();
-        if status == StatusCode::OK {
+        if status == StatusCode::OK || status == also {
             let value = |name: &header::HeaderName| {
                 response
                     .headers()
@@ -233,9 +238,11 @@ impl HttpUpstream {
             .map_err(|refusal| self.refused(request, &refusal))?;
             return Ok(response);
         }
+        if let Some(refusal) = refused_redirect(&response) {
+            return Err(self.refused(request, &refusal).into());
+        }
         let retry_after = text_header(response.headers(), &header::RETRY_AFTER)
-            .and_then(|value| value.trim().parse().ok())
-            .map(Duration::from_secs);
+            .and_then(|value| retry_after(&value));
         let reason = tokio::time::timeout(REASON_WAIT, read_reason(response)).await;
         let reason = reason.unwrap_or_default();
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
@@ -263,13 +270,8 @@ impl HttpUpstream {
         }))
     }
 
-    async fn read_body(
-        &self,
-        response: Response,
-        idle: Duration,
-        request: &Request,
-    ) -> Result<Bytes, Failure> {
-        let mut stream = self.stream(response, idle, request);
+    async fn read_body(&self, response: Response, request: &Request) -> Result<Bytes, Failure> {
+        let mut stream = self.stream(response, request);
         let mut body = BytesMut::new();
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece?);
@@ -277,12 +279,12 @@ impl HttpUpstream {
         Ok(body.freeze())
     }
 
-    /// The body, ended by an error when it stands still, or is longer than anything that can be meant.
-    fn stream(&self, response: Response, idle: Duration, request: &Request) -> BodyStream {
+    /// The body, within the limits.
+    pub(crate) fn stream(&self, response: Response, request: &Request) -> BodyStream {
         let url = format!("{}/{}", self.source, request.path);
         let source = self.source.clone();
-        let failed = move |error: &reqwest::Error| {
-            let classified = classify(error, &url, Phase::Body, false);
+        let failed = move |error: reqwest::Error| {
+            let classified = classify(&error, &url, Phase::Body, false);
             Failure {
                 source: source.clone(),
                 label: classified.label,
@@ -290,40 +292,36 @@ impl HttpUpstream {
                 retry_after: None,
             }
         };
-        let too_large = self.too_large(request);
-        let slow = self.slow(request, &format!("no bytes for {idle:?}"));
-        let mut left = request.expect.limit();
-        let pieces =
-            futures_util::stream::unfold(Some(Box::pin(response.bytes_stream())), move |pieces| {
-                let (failed, slow) = (failed.clone(), slow.clone());
-                async move {
-                    let mut pieces = pieces?;
-                    match tokio::time::timeout(idle, pieces.next()).await {
-                        Ok(None) => None,
-                        Ok(Some(Ok(piece))) => Some((Ok(piece), Some(pieces))),
-                        Ok(Some(Err(error))) => Some((Err(failed(&error)), None)),
-                        Err(_) => Some((Err(slow), None)),
-                    }
-                }
-            });
-        Box::pin(pieces.map(move |piece| {
-            let piece = piece?;
-            left = left
-                .checked_sub(piece.len() as u64)
-                .ok_or_else(|| too_large.clone())?;
-            Ok(piece)
-        }))
+        let limits = self.client.limits();
+        let (idle, low_speed) = (limits.idle, limits.low_speed);
+        let complaints = Complaints {
+            still: self.slow(request, &format!("no bytes for {idle:?}")),
+            crawls: self.slow(request, &format!("less than {low_speed} bytes in {idle:?}")),
+            too_large: self.too_large(request),
+        };
+        let limits = BodyLimits {
+            idle,
+            low_speed,
+            bytes: request.expect.limit(),
+        };
+        limited(
+            response
+                .bytes_stream()
+                .map(move |piece| piece.map_err(&failed)),
+            limits,
+            complaints,
+        )
     }
 
-    fn failed(&self, client: &Client, request: &Request, error: &reqwest::Error) -> Failure {
+    fn failed(&self, request: &Request, error: &reqwest::Error) -> Failure {
         let url = format!("{}/{}", self.source, request.path);
         // After a redirect, the URL that failed is another one.
-        let through_proxy = error.url().is_some_and(|url| client.uses_proxy(url));
+        let through_proxy = error.url().is_some_and(|url| self.client.uses_proxy(url));
         let classified = classify(error, &url, Phase::Head, through_proxy);
         self.failure(classified.label, classified.words)
     }
 
-    fn refused(&self, request: &Request, refusal: &Refusal) -> Failure {
+    pub(crate) fn refused(&self, request: &Request, refusal: &Refusal) -> Failure {
         self.failure(
             refusal.label,
             format!(
@@ -380,6 +378,33 @@ fn is_stale_connection(error: &reqwest::Error) -> bool {
     false
 }
 
+/// A redirect that the HTTP client does not even consider is handed on as if it were an answer.
+fn refused_redirect(response: &Response) -> Option<Refusal> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let location = text_header(response.headers(), &header::LOCATION)?;
+    let target = response.url().join(&location).ok()?;
+    let scheme = target.scheme();
+    (!matches!(scheme, "http" | "https")).then(|| Refusal {
+        label: Label::GoproxyCorrupt,
+        reason: format!("redirected to a {scheme}: URL, which is refused"),
+    })
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(
+        date.duration_since(std::time::SystemTime::now())
+            .unwrap_or_default(),
+    )
+}
+
 fn status_label(status: StatusCode) -> Label {
     match status.as_u16() {
         401 => Label::Goproxy401,
@@ -427,7 +452,7 @@ async fn read_reason(response: Response) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn text_header(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
+pub(crate) fn text_header(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -1,12 +1,13 @@
 //! The way to a checksum database: through an upstream that relays it, else straight to its server.
 
-use std::time::Instant;
-
+use futures_util::FutureExt as _;
 use url::Url;
 
-use crate::chain::Upstream;
+use crate::campaign::{Entrant, run};
+use crate::chain::{Inner, outcome_of_small};
+use crate::health::Kind;
 use crate::http::{HttpUpstream, NoAnswer};
-use crate::{Chain, ChainError, Expect, Request, Small};
+use crate::{Chain, ChainError, Expect, Failure, Request, Small};
 
 impl Chain {
     /// Asks a checksum database. The request's path is below the database's base. `direct` is the base URL of its own
@@ -18,71 +19,64 @@ impl Chain {
         direct: &Url,
         relayed: bool,
     ) -> Result<Small, ChainError> {
-        let relayed_request = |path: &str, expect: Expect| Request {
+        let inner = &*self.inner;
+        let server = inner.database(direct);
+        let below = |path: &str, expect: Expect| Request {
             path: format!("sumdb/{name}/{path}"),
             expect,
             ..request.clone()
         };
-        let mut failures = Vec::new();
+        let supported = &below("supported", Expect::Opaque);
+        let question = &below(&request.path, request.expect.clone());
+        inner.prober.wake(&self.inner, supported);
+        let mut entrants: Vec<Entrant<'_, Small>> = Vec::new();
         if relayed {
-            for (upstream, http) in self.http_upstreams() {
-                let supported = relayed_request("supported", Expect::Opaque);
-                match self.relays(upstream, http, name, &supported).await {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(failure) => {
-                        failures.push(failure);
-                        continue;
+            entrants.extend(inner.http_upstreams().map(|(upstream, http)| Entrant {
+                health: &upstream.health,
+                is_authority: true,
+                ask: Box::new(move || {
+                    async move {
+                        if !inner.relays(http, name, supported).await? {
+                            return Err(NoAnswer::NotServed);
+                        }
+                        http.fetch_small(question).await
                     }
-                }
-                let relayed = relayed_request(&request.path, request.expect.clone());
-                match self.ask(upstream, http, &relayed).await {
-                    Ok(small) => return Ok(small),
-                    Err(NoAnswer::Absent(absence)) => return Err(ChainError::Absent(absence)),
-                    Err(NoAnswer::Failed(failure)) => failures.push(failure),
-                }
-            }
+                    .boxed()
+                }),
+            }));
         }
-        let server = HttpUpstream::new(direct, None);
-        match server.fetch_small(&self.client, request).await {
-            Ok(small) => Ok(small),
-            Err(NoAnswer::Absent(absence)) => Err(ChainError::Absent(absence)),
-            Err(NoAnswer::Failed(failure)) => {
-                failures.push(failure);
-                Err(ChainError::Trouble(failures))
-            }
-        }
+        let database = &*server;
+        entrants.push(Entrant {
+            health: &database.health,
+            is_authority: true,
+            ask: Box::new(move || database.fetch_small(request).boxed()),
+        });
+        run(&entrants, inner.terms(Kind::Small), outcome_of_small)
+            .await
+            .map_err(|tally| match tally.absence() {
+                Ok(absence) => ChainError::Absent(absence),
+                Err(failures) => ChainError::Trouble(failures),
+            })
     }
+}
 
+impl Inner {
     /// Whether an upstream relays a database (protocol: it answers `supported` with 200).
     async fn relays(
         &self,
-        upstream: &Upstream,
         http: &HttpUpstream,
         name: &str,
         supported: &Request,
-    ) -> Result<bool, crate::Failure> {
+    ) -> Result<bool, Failure> {
         if let Some(relays) = self.sumdb_routes.get(http.source(), name) {
             return Ok(relays);
         }
-        let relays = match self.ask(upstream, http, supported).await {
+        let relays = match http.fetch_small(supported).await {
             Ok(_) => true,
-            Err(NoAnswer::Absent(_)) => false,
+            Err(NoAnswer::Absent(_) | NoAnswer::NotServed) => false,
             Err(NoAnswer::Failed(failure)) => return Err(failure),
         };
         self.sumdb_routes.set(http.source(), name, relays);
         Ok(relays)
-    }
-
-    async fn ask(
-        &self,
-        upstream: &Upstream,
-        http: &HttpUpstream,
-        request: &Request,
-    ) -> Result<Small, NoAnswer> {
-        let began = Instant::now();
-        let answer = http.fetch_small(&self.client, request).await;
-        self.observe(upstream, &answer, began, |_| false);
-        answer
     }
 }

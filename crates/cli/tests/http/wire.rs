@@ -164,7 +164,9 @@ fn a_zip_of_unknown_length_is_passed_on_whole_or_cut() {
         ),
     ] {
         let scene = Scene::new();
-        scene.upstream.fail_once(ZIP, fault.clone());
+        // Else what is cut is taken up.
+        scene.upstream.set_ranges(false);
+        scene.upstream.fail(ZIP, fault.clone());
         let modkeep = scene.start();
         if whole {
             assert!(modkeep.get(ZIP).body == scene.source(ZIP), "{fault:?}");
@@ -172,8 +174,9 @@ fn a_zip_of_unknown_length_is_passed_on_whole_or_cut() {
             let came = modkeep.get_cut(ZIP);
             assert!(scene.source(ZIP).starts_with(&came), "{fault:?}");
         }
+        scene.upstream.heal();
         assert!(modkeep.get_stored(ZIP).body == scene.source(ZIP));
-        assert_eq!(scene.upstream.count(ZIP), if whole { 1 } else { 2 });
+        assert!(!whole || scene.upstream.count(ZIP) == 1);
     }
 }
 
@@ -223,6 +226,7 @@ fn http_2_gives_the_same_bytes() {
 #[test]
 fn a_cut_zip_is_a_broken_stream_in_http_2() {
     let scene = Scene::new();
+    scene.upstream.set_ranges(false);
     scene.upstream.fail(ZIP, Fault::TruncateAt(200_000));
     let modkeep = scene.start();
     let Some(output) = http2(&[&format!("{}{ZIP}", modkeep.url())]) else {

@@ -92,7 +92,8 @@ async fn a_failure_is_shared_and_not_remembered() {
     for asked in asking {
         assert_trouble(&asked.await.unwrap(), Label::Goproxy5xx);
     }
-    assert_eq!(scene.upstream.count(MOD), 1);
+    // The tries of one request.
+    assert_eq!(scene.upstream.count(MOD), 3);
     scene.upstream.heal();
     settled(&depot).await;
     get_small(&depot, FileKind::Mod).await.unwrap();

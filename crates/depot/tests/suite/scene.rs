@@ -82,9 +82,13 @@ pub(crate) fn chain(list: &str) -> Chain {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(10),
             idle: Duration::from_millis(500),
+            low_speed: 1,
             small: Duration::from_secs(10),
+            deadline: Duration::from_secs(10),
         },
         first_is_authoritative: false,
+        order: upstream::Order::Configured,
+        probe_interval: Duration::from_secs(5),
         observer: Arc::new(Nobody),
     })
     .unwrap()

@@ -10,8 +10,8 @@ use goenv::netrc::Netrc;
 use gomod::Version;
 use testkit::{Module, Tree, UpstreamServer};
 use upstream::{
-    Absence, Chain, ChainError, ChainOptions, Expect, Failure, Limits, Observer, Outcome, Reply,
-    Request, Small, ZipReply,
+    Absence, Chain, ChainError, ChainOptions, Event, Expect, Failure, Limits, Observer, Order,
+    Outcome, Reply, Request, Small, ZipReply,
 };
 
 /// The paths of the module that [`Scene::new`] has, without a leading slash.
@@ -52,6 +52,7 @@ pub(crate) struct Options {
     netrc: String,
     pub(crate) limits: Limits,
     pub(crate) first_is_authoritative: bool,
+    pub(crate) order: Order,
     pub(crate) observed: Arc<Observed>,
 }
 
@@ -63,6 +64,7 @@ impl Options {
             netrc: String::new(),
             limits: PATIENT,
             first_is_authoritative: false,
+            order: Order::Configured,
             observed: Arc::default(),
         }
     }
@@ -93,6 +95,8 @@ impl Options {
             netrc: Netrc::parse(&self.netrc),
             limits: self.limits,
             first_is_authoritative: self.first_is_authoritative,
+            order: self.order,
+            probe_interval: Duration::from_secs(5),
             observer: self.observed.clone(),
         })
         .unwrap()
@@ -104,7 +108,9 @@ pub(crate) const PATIENT: Limits = Limits {
     connect: Duration::from_secs(10),
     first_byte: Duration::from_secs(10),
     idle: Duration::from_secs(10),
+    low_speed: 1,
     small: Duration::from_secs(20),
+    deadline: Duration::from_secs(20),
 };
 
 /// So little that waiting for it is no burden; one of the limits is the one that a test is about.
@@ -114,11 +120,16 @@ pub(crate) const SHORT: Duration = Duration::from_millis(300);
 #[derive(Default)]
 pub(crate) struct Observed {
     exchanges: Mutex<Vec<(String, Outcome)>>,
+    events: Mutex<Vec<(String, Event)>>,
 }
 
 impl Observed {
     pub(crate) fn exchanges(&self) -> Vec<(String, Outcome)> {
         self.exchanges.lock().unwrap().clone()
+    }
+
+    pub(crate) fn events(&self) -> Vec<(String, Event)> {
+        self.events.lock().unwrap().clone()
     }
 }
 
@@ -128,6 +139,10 @@ impl Observer for Observed {
             .lock()
             .unwrap()
             .push((source.to_owned(), outcome));
+    }
+
+    fn event(&self, source: &str, event: Event) {
+        self.events.lock().unwrap().push((source.to_owned(), event));
     }
 }
 

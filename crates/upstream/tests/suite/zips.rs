@@ -1,5 +1,7 @@
 use fault::Label;
+use futures_util::StreamExt as _;
 use testkit::{Answer, Fault};
+use upstream::Event;
 
 use crate::scene::{Options, PATIENT, SHORT, Scene, ZIP, assert_says, drain, request, zip_failure};
 
@@ -77,9 +79,113 @@ async fn the_next_upstream_is_asked_when_one_does_not_begin_as_a_zip() {
     assert_eq!(drain(reply).await.unwrap(), second.source(ZIP));
 }
 
+/// Where a zip breaks off, and how.
+fn breaks() -> [Fault; 4] {
+    [
+        Fault::TruncateAt(150_000),
+        Fault::All(vec![Fault::Chunked, Fault::TruncateAt(150_000)]),
+        Fault::ResetAt(150_000),
+        Fault::StallAt(150_000),
+    ]
+}
+
 #[tokio::test]
-async fn a_zip_that_breaks_off_ends_with_the_reason() {
+async fn a_zip_that_breaks_off_is_taken_up_at_the_same_upstream() {
     let scene = Scene::new();
+    for fault in breaks() {
+        let options = Options::new(&scene.upstream.url());
+        scene.upstream.forget();
+        scene.upstream.fail_once("*", fault.clone());
+        let reply = options.chain().fetch_zip(&request(ZIP)).await.unwrap();
+        assert!(
+            drain(reply).await.unwrap() == scene.source(ZIP),
+            "{fault:?}"
+        );
+        let asked = scene.upstream.requests();
+        assert_eq!(asked.len(), 2, "{fault:?}");
+        assert!(asked[1].header("Range").is_some() && asked[1].header("If-Range").is_some());
+        assert_eq!(asked[1].status, Some(206));
+        assert!(
+            options
+                .observed
+                .events()
+                .contains(&(scene.upstream.url(), Event::Resumed))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_zip_that_breaks_off_for_good_is_taken_up_at_another_upstream() {
+    let (mut first, second) = (Scene::new(), Scene::new());
+    std::fs::copy(first.tree.file(ZIP), second.tree.file(ZIP)).unwrap();
+    let options = Options::new(&format!(
+        "{},{}",
+        first.upstream.url(),
+        second.upstream.url()
+    ));
+    // A second one that cannot send parts is read again from its beginning.
+    for ranges in [true, false] {
+        second.upstream.set_ranges(ranges);
+        first.upstream.start();
+        first.upstream.fail_once("*", Fault::StallAt(150_000));
+        let mut reply = options.chain().fetch_zip(&request(ZIP)).await.unwrap();
+        assert_eq!(reply.source, first.upstream.url());
+        let begin = reply.body.next().await.unwrap().unwrap();
+        first.upstream.stop();
+        let rest = drain(reply).await.unwrap();
+        assert!(
+            [&begin[..], &rest].concat() == first.source(ZIP),
+            "{ranges}"
+        );
+        let asked = second.upstream.requests();
+        let last = asked.last().unwrap();
+        assert_eq!(
+            last.header("If-Range"),
+            None,
+            "a tag of the other one means nothing here"
+        );
+        assert_eq!(last.status, Some(if ranges { 206 } else { 200 }));
+    }
+}
+
+#[tokio::test]
+async fn two_different_zips_are_never_mixed() {
+    let (mut first, second) = (Scene::new(), Scene::new());
+    let options = Options::new(&format!(
+        "{},{}",
+        first.upstream.url(),
+        second.upstream.url()
+    ));
+    let mut other = first.source(ZIP);
+    let shorter = other[..other.len() - 1].to_vec();
+    // As long, but another one at the place where the transfer was cut.
+    other[149_000] ^= 1;
+    for (ranges, bytes) in [
+        (true, other.clone()),
+        (false, other),
+        (true, shorter.clone()),
+        (false, shorter),
+    ] {
+        std::fs::write(second.tree.file(ZIP), &bytes).unwrap();
+        second.upstream.set_ranges(ranges);
+        first.upstream.start();
+        first.upstream.fail_once("*", Fault::StallAt(150_000));
+        let mut reply = options.chain().fetch_zip(&request(ZIP)).await.unwrap();
+        let mut came = Vec::new();
+        while came.len() < 150_000 {
+            came.extend_from_slice(&reply.body.next().await.unwrap().unwrap());
+        }
+        first.upstream.stop();
+        let (rest, _) = drain(reply).await.map(|bytes| bytes.len()).unwrap_err();
+        assert_eq!(rest.len(), 0);
+        assert!(first.source(ZIP).starts_with(&came));
+    }
+}
+
+#[tokio::test]
+async fn a_zip_that_cannot_be_taken_up_ends_with_the_reason() {
+    let scene = Scene::new();
+    scene.upstream.set_ranges(false);
     let mut limits = PATIENT;
     limits.idle = SHORT;
     let chain = Options::new(&scene.upstream.url()).limits(limits).chain();
@@ -97,7 +203,7 @@ async fn a_zip_that_breaks_off_ends_with_the_reason() {
     for (fault, label) in table {
         scene.upstream.fail("*", fault.clone());
         let reply = chain.fetch_zip(&request(ZIP)).await.unwrap();
-        let (came, failure) = drain(reply).await.unwrap_err();
+        let (came, failure) = drain(reply).await.map(|bytes| bytes.len()).unwrap_err();
         assert_eq!(failure.label, label, "{fault:?}: {failure}");
         assert!(whole.starts_with(&came), "{fault:?}");
         assert!(came.len() <= whole.len());

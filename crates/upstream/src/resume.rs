@@ -1,0 +1,257 @@
+//! Zips whose transfer breaks off: the rest is asked for, at the same or another upstream, and whoever reads along does
+//! not notice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fault::Label;
+use futures_util::future::BoxFuture;
+use futures_util::stream::unfold;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::time::Instant;
+
+use crate::backoff::pause;
+use crate::campaign::{Entrant, run};
+use crate::chain::Inner;
+use crate::health::Kind;
+use crate::observe::{Event, Outcome};
+use crate::part::Cut;
+use crate::{BodyStream, Failure, Request, ZipReply};
+
+/// How often in a row a transfer is taken up without any new byte having come.
+const MOST_BARREN: u32 = 3;
+/// When nothing has come for so long, the rest is asked for elsewhere, beside the transfer that stands still.
+const STALL: Duration = Duration::from_secs(2);
+/// How many bytes before the cut are asked for again. If they differ, it is another file.
+const OVERLAP: usize = 16 << 10;
+
+/// The rest of a body, and who sends it.
+pub(crate) struct Rest {
+    pub(crate) source: String,
+    pub(crate) body: BodyStream,
+}
+
+/// The way to the rest of a file; `None` when nobody has it.
+pub(crate) type Open = Box<dyn Fn(Cut) -> BoxFuture<'static, Option<Rest>> + Send + Sync>;
+
+/// A zip that goes on when the transfer breaks off.
+pub(crate) fn resumable(reply: ZipReply, chain: Arc<Inner>, request: Request) -> ZipReply {
+    let blamed = chain.clone();
+    let open: Open = Box::new(move |cut| {
+        let (chain, request) = (chain.clone(), request.clone());
+        async move { take_up(&chain, &request, &cut).await }.boxed()
+    });
+    let blame = Box::new(move |failure: &Failure, began| {
+        if let Some(upstream) = blamed
+            .upstreams
+            .iter()
+            .find(|upstream| upstream.source() == failure.source)
+        {
+            upstream.health.blame(failure, began);
+        }
+    });
+    continued(reply, open, blame)
+}
+
+/// Asks for the rest: those who began first, then the others.
+async fn take_up(chain: &Inner, request: &Request, cut: &Cut) -> Option<Rest> {
+    let mut entrants: Vec<Entrant<'_, Rest>> = chain
+        .http_upstreams()
+        .filter(|(upstream, _)| request.may_ask(upstream.source()))
+        .map(|(upstream, http)| Entrant {
+            health: &upstream.health,
+            is_authority: false,
+            ask: Box::new(move || {
+                async move {
+                    let body = http.fetch_rest(request, cut).await?;
+                    Ok(Rest {
+                        source: http.source().to_owned(),
+                        body,
+                    })
+                }
+                .boxed()
+            }),
+        })
+        .collect();
+    entrants.sort_by_key(|entrant| entrant.health.source() != cut.begun_by);
+    let rest = run(&entrants, chain.terms(Kind::Zip), |_| Outcome::Answered)
+        .await
+        .ok()?;
+    if let Some(entrant) = entrants
+        .iter()
+        .find(|entrant| entrant.health.source() == rest.source)
+    {
+        entrant.health.count(Event::Resumed);
+    }
+    Some(rest)
+}
+
+type Blame = Box<dyn Fn(&Failure, Instant) + Send + Sync>;
+
+/// One transfer, with what it takes to go on.
+struct Transfer {
+    body: BodyStream,
+    source: String,
+    began: Instant,
+    /// Bytes handed on.
+    offset: u64,
+    /// The last of them.
+    tail: BytesMut,
+    /// Bytes that the body repeats, to see whether it is the same file.
+    repeated: Bytes,
+    len: Option<u64>,
+    begun_by: String,
+    etag: Option<String>,
+    barren: u32,
+    open: Open,
+    blame: Blame,
+}
+
+fn continued(reply: ZipReply, open: Open, blame: Blame) -> ZipReply {
+    let transfer = Transfer {
+        body: reply.body,
+        source: reply.source.clone(),
+        began: Instant::now(),
+        offset: 0,
+        tail: BytesMut::new(),
+        repeated: Bytes::new(),
+        len: reply.len,
+        begun_by: reply.source.clone(),
+        etag: reply.etag.clone(),
+        barren: 0,
+        open,
+        blame,
+    };
+    let body = unfold(Some(transfer), |transfer| async move {
+        let mut transfer = transfer?;
+        match transfer.next().await? {
+            Ok(piece) => Some((Ok(piece), Some(transfer))),
+            Err(failure) => Some((Err(failure), None)),
+        }
+    });
+    ZipReply {
+        body: Box::pin(body),
+        ..reply
+    }
+}
+
+impl Transfer {
+    async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        loop {
+            let failure = match self.next_or_taken_up().await {
+                Some(Ok(piece)) => match self.without_repetition(piece) {
+                    Ok(piece) if piece.is_empty() => continue,
+                    Ok(piece) => {
+                        self.note(&piece);
+                        return Some(Ok(piece));
+                    }
+                    // Not to be mended: what is handed on cannot be taken back.
+                    Err(failure) => return Some(Err(failure)),
+                },
+                Some(Err(failure)) => failure,
+                None => match self.len.filter(|len| *len > self.offset) {
+                    Some(len) => self.failure(
+                        Label::GoproxyTruncated,
+                        &format!(
+                            "unexpected EOF: {} of {len} bytes of the zip came",
+                            self.offset
+                        ),
+                    ),
+                    None => return None,
+                },
+            };
+            (self.blame)(&failure, self.began);
+            if !self.take_up(&failure).await {
+                return Some(Err(failure));
+            }
+        }
+    }
+
+    /// The next piece; if it is long in coming, of whoever is the first to have more.
+    async fn next_or_taken_up(&mut self) -> Option<Result<Bytes, Failure>> {
+        if let Ok(piece) = tokio::time::timeout(STALL, self.body.next()).await {
+            return piece;
+        }
+        if self.barren >= MOST_BARREN {
+            return self.body.next().await;
+        }
+        self.barren += 1;
+        let elsewhere = (self.open)(self.cut());
+        tokio::select! {
+            biased;
+            piece = self.body.next() => return piece,
+            Some(rest) = elsewhere => self.go_on_with(rest),
+        }
+        self.body.next().await
+    }
+
+    /// Whether the transfer goes on after a failure.
+    async fn take_up(&mut self, failure: &Failure) -> bool {
+        let is_hopeless = matches!(failure.label, Label::ModZipTooLarge)
+            || self.len.is_some_and(|len| len <= self.offset);
+        if is_hopeless || self.barren >= MOST_BARREN {
+            return false;
+        }
+        if self.barren > 0 {
+            tokio::time::sleep(pause(self.barren, fastrand::f64())).await;
+        }
+        self.barren += 1;
+        match (self.open)(self.cut()).await {
+            Some(rest) => {
+                tracing::info!(from = %rest.source, offset = self.offset, cause = %failure, "a transfer is taken up");
+                self.go_on_with(rest);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn cut(&self) -> Cut {
+        Cut {
+            offset: self.offset - self.tail.len() as u64,
+            len: self.len,
+            begun_by: self.begun_by.clone(),
+            etag: self.etag.clone(),
+        }
+    }
+
+    fn go_on_with(&mut self, rest: Rest) {
+        self.body = rest.body;
+        self.source = rest.source;
+        self.began = Instant::now();
+        self.repeated = self.tail.clone().freeze();
+    }
+
+    /// What of a piece was not handed on yet.
+    fn without_repetition(&mut self, mut piece: Bytes) -> Result<Bytes, Failure> {
+        let len = piece.len().min(self.repeated.len());
+        let again = piece.split_to(len);
+        let before = self.repeated.split_to(len);
+        if again == before {
+            return Ok(piece);
+        }
+        let detail = format!("it has another file than {} began to send", self.begun_by);
+        Err(self.failure(Label::GoproxyCorrupt, &detail))
+    }
+
+    fn note(&mut self, piece: &Bytes) {
+        self.barren = 0;
+        self.offset += piece.len() as u64;
+        let fresh = piece.len().min(OVERLAP);
+        let stale = (self.tail.len() + fresh).saturating_sub(OVERLAP);
+        let _dropped = self.tail.split_to(stale.min(self.tail.len()));
+        if let Some(end) = piece.get(piece.len() - fresh..) {
+            self.tail.extend_from_slice(end);
+        }
+    }
+
+    fn failure(&self, label: Label, detail: &str) -> Failure {
+        Failure {
+            source: self.source.clone(),
+            label,
+            detail: format!("{}: {detail}", self.source),
+            retry_after: None,
+        }
+    }
+}
