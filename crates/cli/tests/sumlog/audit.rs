@@ -55,7 +55,7 @@ fn what_was_altered_is_named_and_the_exit_status_tells() {
         ),
         ("tile/8/0/000", 7, ""),
         ("tile/8/1/000.p/2", 7, ""),
-        ("latest", 100, ""),
+        ("latest", 30, ""),
     ];
     for (path, at, said) in table {
         let log = Published::new(&keys, 0..600);
