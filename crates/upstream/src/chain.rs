@@ -305,16 +305,13 @@ impl Inner {
             Err(failures) => Some(ChainError::Trouble(failures)),
         };
         match (said, self.end) {
-            (Some(said), End::Direct) if !is_settled => {
-                ChainError::Direct(Some(Box::new(said)))
-            }
+            (Some(said), End::Direct) if !is_settled => ChainError::Direct(Some(Box::new(said))),
             (Some(said), _) => said,
             (None, End::Off) => ChainError::Off,
             (None, End::Direct | End::Nothing) => ChainError::Direct(None),
         }
     }
 }
-
 
 /// The proxy host that leads to `url`, if any.
 fn check_http_proxy(rules: &HttpProxyRules, url: &Url) -> Result<Option<String>, String> {
