@@ -4,11 +4,10 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use bstr::BStr;
-
 use crate::directory::{self, Record};
 use crate::end::locate;
-use crate::error::{EntryFlaw, Error};
+use crate::entry::Entry;
+use crate::error::Error;
 use crate::limits::MAX_ZIP;
 use crate::read_at::ReadAt;
 use crate::unpack::{Sink, Unpacker};
@@ -32,42 +31,11 @@ pub struct Archive<S> {
     by_offset: Vec<usize>,
 }
 
-/// One entry of an [`Archive`], as its central directory has it.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    name: &'a BStr,
-    pub(crate) record: &'a Record,
-}
-
 impl<S> fmt::Debug for Archive<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Archive")
             .field("entries", &self.records.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl<'a> Entry<'a> {
-    /// The whole name, with the `module@version/` prefix. Nothing says that it is UTF-8 or safe.
-    pub fn name(&self) -> &'a BStr {
-        self.name
-    }
-
-    /// Declared size of the content, in bytes.
-    pub fn size(&self) -> u64 {
-        self.record.size
-    }
-
-    /// Whether the name ends in a slash.
-    pub fn is_dir(&self) -> bool {
-        self.name.ends_with(b"/")
-    }
-
-    pub(crate) fn error(&self, flaw: EntryFlaw) -> Error {
-        Error::Entry {
-            name: self.name.into(),
-            flaw,
-        }
     }
 }
 
@@ -158,9 +126,6 @@ impl<S: ReadAt> Archive<S> {
     }
 
     fn entry<'a>(&'a self, record: &'a Record) -> Entry<'a> {
-        Entry {
-            name: record.name(&self.directory),
-            record,
-        }
+        Entry::new(record.name(&self.directory), record)
     }
 }

@@ -2,10 +2,11 @@
 
 use gomod::ModuleVersion;
 
-use crate::archive::{Archive, Entry};
+use crate::archive::Archive;
 use crate::check_files::{check_special_size, checked_path};
 use crate::clean::is_clean;
 use crate::collisions::Names;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::limits::MAX_ZIP;
 use crate::read_at::ReadAt;

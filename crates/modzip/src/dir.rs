@@ -11,10 +11,11 @@ use gomod::ModuleVersion;
 use sha2::{Digest as _, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::archive::{Archive, Entry};
+use crate::archive::Archive;
 use crate::check_files::check_files;
 use crate::check_zip::prefix;
 use crate::create::{Created, create};
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::h1::{FileDigest, H1};
 use crate::read_at::ReadAt;

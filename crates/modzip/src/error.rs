@@ -220,3 +220,14 @@ impl Error {
         }
     }
 }
+
+impl Checked {
+    /// The report itself, or the error that says why the files do not make a valid module zip.
+    pub fn fit(self) -> Result<Self, Error> {
+        if self.is_fit() {
+            Ok(self)
+        } else {
+            Err(Error::Unfit(Box::new(self)))
+        }
+    }
+}

@@ -5,7 +5,6 @@ use std::fmt;
 use bstr::BString;
 use gomod::{PathError, quote};
 
-use crate::error::Error;
 use crate::limits::{MAX_GO_MOD, MAX_LICENSE, MAX_ZIP};
 
 /// The files that were checked, each in one of the lists (Go's `zip.CheckedFiles`).
@@ -138,15 +137,6 @@ impl Checked {
     pub fn is_fit(&self) -> bool {
         self.size_error.is_none() && self.invalid.is_empty()
     }
-
-    /// The report itself, or the error that says why the files do not make a valid module zip.
-    pub fn fit(self) -> Result<Self, Error> {
-        if self.is_fit() {
-            Ok(self)
-        } else {
-            Err(Error::Unfit(Box::new(self)))
-        }
-    }
 }
 
 /// What makes the module unfit, a line each: the size, or else the invalid files.
@@ -197,9 +187,9 @@ mod tests {
             "a//b: file path is not clean\n/a: file path is not relative"
         );
         checked.size_error = Some(SizeError::Source);
-        let error = checked.fit().unwrap_err();
+        assert!(!checked.is_fit());
         assert_eq!(
-            error.to_string(),
+            checked.to_string(),
             "module source tree too large (max size is 524288000 bytes)"
         );
     }

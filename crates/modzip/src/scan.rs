@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::archive::{Archive, Entry};
+use crate::archive::Archive;
+use crate::entry::Entry;
 use crate::error::{EntryFlaw, Error};
 use crate::read_at::ReadAt;
 use crate::unpack::{Sink, Unpacker};

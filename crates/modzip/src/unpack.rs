@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use crate::archive::Entry;
 use crate::directory::{Method, Record};
+use crate::entry::Entry;
 use crate::error::{EntryFlaw, Error};
 use crate::fields::{DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, flag};
 use crate::zip64::widen;

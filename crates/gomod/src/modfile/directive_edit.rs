@@ -3,10 +3,70 @@
 
 use bstr::BString;
 
-use super::directive::{Directive, Godebug, Replace, Replacement};
+use super::directive::{Directive, Go, Godebug, Replace, Replacement, Toolchain};
+use super::error::EditError;
+use super::read::{is_go_version, is_toolchain};
 use super::strings::auto_quote;
-use super::syntax::Syntax;
+use super::syntax::{LineId, Syntax};
 use crate::version::Version;
+
+/// Sets the go directive; `insert` places the line of a new one.
+pub(super) fn set_go(
+    syntax: &mut Syntax,
+    directive: &mut Option<Directive<Go>>,
+    version: &str,
+    insert: impl FnOnce(&mut Syntax, Vec<BString>) -> LineId,
+) -> Result<(), EditError> {
+    if !is_go_version(version) {
+        return Err(EditError::GoVersion(version.to_owned()));
+    }
+    let go = Go {
+        version: version.to_owned(),
+    };
+    set_single(syntax, directive, go, line_tokens(["go", version]), insert);
+    Ok(())
+}
+
+/// Sets the toolchain directive; `insert` places the line of a new one.
+pub(super) fn set_toolchain(
+    syntax: &mut Syntax,
+    directive: &mut Option<Directive<Toolchain>>,
+    name: &str,
+    insert: impl FnOnce(&mut Syntax, Vec<BString>) -> LineId,
+) -> Result<(), EditError> {
+    if !is_toolchain(name) {
+        return Err(EditError::Toolchain(name.to_owned()));
+    }
+    let toolchain = Toolchain {
+        name: name.to_owned(),
+    };
+    let tokens = line_tokens(["toolchain", name]);
+    set_single(syntax, directive, toolchain, tokens, insert);
+    Ok(())
+}
+
+fn set_single<T>(
+    syntax: &mut Syntax,
+    directive: &mut Option<Directive<T>>,
+    value: T,
+    tokens: Vec<BString>,
+    insert: impl FnOnce(&mut Syntax, Vec<BString>) -> LineId,
+) {
+    if let Some(old) = directive {
+        **old = value;
+        syntax.update_line(old.line(), tokens);
+    } else {
+        let line = insert(syntax, tokens);
+        *directive = Some(Directive::new(value, line));
+    }
+}
+
+/// Removes a directive that a file has once at most, with its line.
+pub(super) fn drop_single<T>(syntax: &mut Syntax, directive: &mut Option<Directive<T>>) {
+    if let Some(old) = directive.take() {
+        syntax.remove_line(old.line());
+    }
+}
 
 /// Removes the directives that `gone` picks.
 pub(super) fn drop_where<T>(

@@ -3,15 +3,15 @@
 //! Call [`ModFile::cleanup`] after a series of edits that remove something.
 
 use super::directive::{
-    Directive, Exclude, Go, Ignore, Module, Replace, Replacement, Require, Retract, Tool,
-    Toolchain, VersionInterval,
+    Directive, Exclude, Ignore, Module, Replace, Replacement, Require, Retract, Tool,
+    VersionInterval,
 };
 use super::directive_edit::{
-    add_godebug, add_replace, change_first, drop_replace, drop_where, line_tokens,
+    add_godebug, add_replace, change_first, drop_replace, drop_single, drop_where, line_tokens,
+    set_go, set_toolchain,
 };
 use super::error::EditError;
 use super::file::ModFile;
-use super::read::{is_go_version, is_toolchain};
 use super::sort::{by_interval_descending, by_tokens, by_version, keep_first, keep_last};
 use super::strings::auto_quote;
 use super::syntax::{Comment, Statement};
@@ -45,53 +45,30 @@ impl ModFile {
 
     /// Sets the Go version.
     pub fn add_go(&mut self, version: &str) -> Result<(), EditError> {
-        if !is_go_version(version) {
-            return Err(EditError::GoVersion(version.to_owned()));
-        }
-        let tokens = line_tokens(["go", version]);
-        if let Some(go) = &mut self.go {
-            version.clone_into(&mut go.version);
-            self.syntax.update_line(go.line(), tokens);
-        } else {
-            let hint = self.module.as_ref().map(Directive::line);
-            let line = self.syntax.add_line(hint, tokens);
-            let version = version.to_owned();
-            self.go = Some(Directive::new(Go { version }, line));
-        }
-        Ok(())
+        let hint = self.module.as_ref().map(Directive::line);
+        set_go(&mut self.syntax, &mut self.go, version, |syntax, tokens| {
+            syntax.add_line(hint, tokens)
+        })
     }
 
     /// Removes the go directive.
     pub fn drop_go(&mut self) {
-        if let Some(go) = self.go.take() {
-            self.syntax.remove_line(go.line());
-        }
+        drop_single(&mut self.syntax, &mut self.go);
     }
 
     /// Sets the toolchain.
     pub fn add_toolchain(&mut self, name: &str) -> Result<(), EditError> {
-        if !is_toolchain(name) {
-            return Err(EditError::Toolchain(name.to_owned()));
-        }
-        let tokens = line_tokens(["toolchain", name]);
-        if let Some(toolchain) = &mut self.toolchain {
-            name.clone_into(&mut toolchain.name);
-            self.syntax.update_line(toolchain.line(), tokens);
-        } else {
-            let go = self.go.as_ref().map(Directive::line);
-            let hint = go.or(self.module.as_ref().map(Directive::line));
-            let line = self.syntax.add_line(hint, tokens);
-            let name = name.to_owned();
-            self.toolchain = Some(Directive::new(Toolchain { name }, line));
-        }
-        Ok(())
+        let go = self.go.as_ref().map(Directive::line);
+        let hint = go.or(self.module.as_ref().map(Directive::line));
+        let toolchain = &mut self.toolchain;
+        set_toolchain(&mut self.syntax, toolchain, name, |syntax, tokens| {
+            syntax.add_line(hint, tokens)
+        })
     }
 
     /// Removes the toolchain directive.
     pub fn drop_toolchain(&mut self) {
-        if let Some(toolchain) = self.toolchain.take() {
-            self.syntax.remove_line(toolchain.line());
-        }
+        drop_single(&mut self.syntax, &mut self.toolchain);
     }
 
     /// Sets a runtime setting; other directives for the same key are removed.

@@ -4,12 +4,13 @@
 
 use super::directive::{Directive, Go, Godebug, Replace, Replacement, Toolchain, Use};
 use super::directive_edit::{
-    add_godebug, add_replace, change_first, drop_replace, drop_where, line_tokens,
+    add_godebug, add_replace, change_first, drop_replace, drop_single, drop_where, line_tokens,
+    set_go, set_toolchain,
 };
 use super::error::{EditError, ParseError, ParseErrors, ParseFault};
 use super::read::{
-    Instruction, Refusal, VersionFixer, instructions, is_go_version, is_toolchain, read_go,
-    read_godebug, read_path, read_replace, read_toolchain,
+    Instruction, Refusal, VersionFixer, instructions, read_go, read_godebug, read_path,
+    read_replace, read_toolchain,
 };
 use super::sort::{by_tokens, keep_last};
 use super::strings::auto_quote;
@@ -150,65 +151,32 @@ impl WorkFile {
 
     /// Sets the Go version; a new directive goes above all others.
     pub fn add_go(&mut self, version: &str) -> Result<(), EditError> {
-        if !is_go_version(version) {
-            return Err(EditError::GoVersion(version.to_owned()));
-        }
-        let tokens = line_tokens(["go", version]);
-        if let Some(go) = &mut self.go {
-            version.clone_into(&mut go.version);
-            self.syntax.update_line(go.line(), tokens);
-        } else {
-            let line = self.syntax.insert_statement(self.top(), tokens);
-            let version = version.to_owned();
-            self.go = Some(Directive::new(Go { version }, line));
-        }
-        Ok(())
+        set_go(&mut self.syntax, &mut self.go, version, |syntax, tokens| {
+            syntax.insert_statement(top(syntax), tokens)
+        })
     }
 
     /// Removes the go directive.
     pub fn drop_go(&mut self) {
-        if let Some(go) = self.go.take() {
-            self.syntax.remove_line(go.line());
-        }
+        drop_single(&mut self.syntax, &mut self.go);
     }
 
     /// Sets the toolchain; a new directive goes after the go directive, or above all others.
     pub fn add_toolchain(&mut self, name: &str) -> Result<(), EditError> {
-        if !is_toolchain(name) {
-            return Err(EditError::Toolchain(name.to_owned()));
-        }
-        let tokens = line_tokens(["toolchain", name]);
-        if let Some(toolchain) = &mut self.toolchain {
-            name.clone_into(&mut toolchain.name);
-            self.syntax.update_line(toolchain.line(), tokens);
-        } else {
-            let statements = self.syntax.statements();
-            let go = statements.iter().position(|statement| {
+        let toolchain = &mut self.toolchain;
+        set_toolchain(&mut self.syntax, toolchain, name, |syntax, tokens| {
+            let go = syntax.statements().iter().position(|statement| {
                 matches!(statement, Statement::Line(_))
-                    && self.syntax.keyword(statement).is_some_and(|k| k == "go")
+                    && syntax.keyword(statement).is_some_and(|k| k == "go")
             });
-            let index = go.map_or_else(|| self.top(), |go| go + 1);
-            let line = self.syntax.insert_statement(index, tokens);
-            let name = name.to_owned();
-            self.toolchain = Some(Directive::new(Toolchain { name }, line));
-        }
-        Ok(())
+            let index = go.map_or_else(|| top(syntax), |go| go + 1);
+            syntax.insert_statement(index, tokens)
+        })
     }
 
     /// Removes the toolchain directive.
     pub fn drop_toolchain(&mut self) {
-        if let Some(toolchain) = self.toolchain.take() {
-            self.syntax.remove_line(toolchain.line());
-        }
-    }
-
-    /// The first statement that is not a comment.
-    fn top(&self) -> usize {
-        let statements = self.syntax.statements();
-        statements
-            .iter()
-            .position(|statement| !matches!(statement, Statement::Comments(_)))
-            .unwrap_or(statements.len())
+        drop_single(&mut self.syntax, &mut self.toolchain);
     }
 
     /// Sets a runtime setting; other directives for the same key are removed.
@@ -276,4 +244,13 @@ impl WorkFile {
     pub fn cleanup(&mut self) {
         self.syntax.cleanup();
     }
+}
+
+/// The first statement that is not a comment.
+fn top(syntax: &Syntax) -> usize {
+    let statements = syntax.statements();
+    statements
+        .iter()
+        .position(|statement| !matches!(statement, Statement::Comments(_)))
+        .unwrap_or(statements.len())
 }
