@@ -14,6 +14,7 @@ pub mod gosum;
 pub mod gover;
 pub mod info;
 pub mod modfile;
+pub mod mvs;
 pub mod path;
 pub mod pseudo;
 pub mod semver;

@@ -5,6 +5,7 @@
 
 mod edits;
 mod files;
+mod mvs;
 mod names;
 
 use std::path::{Path, PathBuf};
