@@ -11,11 +11,14 @@ use gomod::{ModulePath, ModuleVersion, Version};
 use serde_json::{Value, json};
 
 use crate::ops::Failed;
+use crate::own_log::COSIGNATURES;
 use crate::state::State;
 
 /// A path of the API as the `OpenAPI` document describes it.
 struct Operation {
     path: &'static str,
+    /// `get`, or `post` with a body of text.
+    method: &'static str,
     id: &'static str,
     summary: &'static str,
     /// Name and meaning of each part of the path.
@@ -28,7 +31,23 @@ struct Operation {
 
 const OPERATIONS: &[Operation] = &[
     Operation {
+        path: COSIGNATURES,
+        method: "post",
+        id: "addCosignatures",
+        summary: "Cosignatures of the own checksum log's published head: signature lines, as C2SP tlog-witness returns them",
+        parameters: &[],
+        answer: ("text/plain", "how many were taken"),
+        failures: &[
+            ("400", "no signature lines"),
+            ("403", "the key is none of the log's witnesses"),
+            ("405", "this server runs no log"),
+            ("409", "no signature of the published head"),
+            ("503", "the log cannot be written"),
+        ],
+    },
+    Operation {
         path: "/api/v1/modules/{module}/versions/{version}",
+        method: "get",
         id: "getVersion",
         summary: "Where a version came from, what it must hash to, and what happened to it",
         parameters: &[
@@ -47,6 +66,7 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         path: "/api/v1/openapi.json",
+        method: "get",
         id: "getDescription",
         summary: "This description",
         parameters: &[],
@@ -116,7 +136,7 @@ fn openapi() -> Value {
         .map(|operation| {
             (
                 operation.path.to_owned(),
-                json!({ "get": describe(operation) }),
+                json!({ (operation.method): describe(operation) }),
             )
         })
         .collect();
@@ -152,12 +172,17 @@ fn describe(operation: &Operation) -> Value {
             json!({ "description": meaning, "content": content }),
         );
     }
-    json!({
+    let mut description = json!({
         "operationId": operation.id,
         "summary": operation.summary,
         "parameters": parameters,
         "responses": responses,
-    })
+    });
+    if operation.method == "post" {
+        let text = json!({ "text/plain": { "schema": { "type": "string" } } });
+        description["requestBody"] = json!({ "required": true, "content": text });
+    }
+    description
 }
 
 #[cfg(test)]

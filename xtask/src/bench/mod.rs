@@ -9,6 +9,7 @@ mod load;
 mod memory;
 mod report;
 mod scale;
+mod sumlog;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -43,7 +44,7 @@ struct Benchmark {
     run: fn(&Context) -> Result<Vec<Table>>,
 }
 
-const BENCHMARKS: [Benchmark; 5] = [
+const BENCHMARKS: [Benchmark; 6] = [
     Benchmark {
         name: "hot-metadata",
         title: "Stored metadata, against nginx",
@@ -68,6 +69,11 @@ const BENCHMARKS: [Benchmark; 5] = [
         name: "scale",
         title: "A hundred times the modules",
         run: scale::run,
+    },
+    Benchmark {
+        name: "sumlog",
+        title: "A thousand times the records in a checksum log",
+        run: sumlog::run,
     },
 ];
 
