@@ -118,10 +118,13 @@ impl FromStr for SecretRef {
             return Err(SecretError::Malformed("a private key".to_owned()));
         }
         if let Some(name) = text.strip_prefix("env:") {
-            let is_name = !name.is_empty() && !name.contains(['=', '\0']);
-            return is_name
-                .then(|| Self::Variable(name.to_owned()))
-                .ok_or_else(malformed);
+            // What follows `=` would be the secret itself.
+            let (name, rest) = name.split_at(name.find(['=', '\0']).unwrap_or(name.len()));
+            return if name.is_empty() || !rest.is_empty() {
+                Err(SecretError::Malformed(format!("env:{name}")))
+            } else {
+                Ok(Self::Variable(name.to_owned()))
+            };
         }
         let path = text.strip_prefix("file:").unwrap_or(text);
         if path.is_empty() {

@@ -2,13 +2,12 @@
 //! and never shown.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use goenv::Environment;
 use goenv::netrc::{Netrc, Secret};
+use goenv::{Environment, SecretRef};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -34,10 +33,8 @@ pub enum CredentialSource {
     Netrc,
     /// The credential helpers that git is configured with for this user.
     GitCredential,
-    /// An environment variable: `user:password` or a token.
-    Variable(String),
-    /// A file: `user:password` or a token.
-    File(PathBuf),
+    /// An environment variable or a file: `user:password` or a token.
+    Secret(SecretRef),
     /// A program that prints `user:password`, a token, or lines as git's credential helpers do (`username=`,
     /// `password=`, `password_expiry_utc=`). Run again when what it printed has expired or was refused.
     Command(Vec<String>),
@@ -96,19 +93,10 @@ impl Keyring {
     ) -> Result<Option<Credentials>, Error> {
         match &self.source {
             CredentialSource::Netrc => self.netrc(url),
-            CredentialSource::Variable(name) => {
-                let value = self.environment.non_empty(name).ok_or_else(|| {
-                    fault("credentials", format!("the variable {name} is not set"))
-                })?;
-                Ok(Some(self.of_text(value)))
-            }
-            CredentialSource::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    fault(
-                        "credentials",
-                        format!("reading {}: {error}", path.display()),
-                    )
-                })?;
+            CredentialSource::Secret(place) => {
+                let text = place
+                    .read(&self.environment)
+                    .map_err(|error| fault("credentials", error.to_string()))?;
                 Ok(Some(self.of_text(text.trim())))
             }
             CredentialSource::GitCredential => self.kept_or(url, attempt, Vec::new()).await,
@@ -453,7 +441,7 @@ mod tests {
                 .credentials(URL, Attempt::First)
                 .await
         };
-        let variable = |name: &str| CredentialSource::Variable(name.to_owned());
+        let variable = |name: &str| CredentialSource::Secret(SecretRef::Variable(name.to_owned()));
         assert_eq!(
             ask(variable("PAIR")).await.unwrap(),
             Some(basic("me", "pw:x"))
@@ -465,8 +453,16 @@ mod tests {
         let error = ask(variable("NONE")).await.unwrap_err();
         assert!(!error.is_absence() && !error.is_without_rights(), "{error}");
         std::fs::write(&file, "tok\n").unwrap();
-        let source = CredentialSource::File(file);
-        assert_eq!(ask(source).await.unwrap(), Some(basic("oauth2", "tok")));
+        let source = || CredentialSource::Secret(SecretRef::File(file.clone()));
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, mode(0o600)).unwrap();
+        assert_eq!(ask(source()).await.unwrap(), Some(basic("oauth2", "tok")));
+        std::fs::set_permissions(&file, mode(0o644)).unwrap();
+        let error = ask(source()).await.unwrap_err();
+        assert!(
+            error.to_string().contains("can be read by others"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ pub const ORIGIN_KEYS: &[OriginKey] = &[
         "credentials",
         "command:/usr/local/bin/app-token",
         "For https: `netrc`; `git-credential` (the helpers this user's git has); `goauth:COMMAND`; `env:VARIABLE` or \
-         `file:PATH` with `user:password` or a token; `command:PROGRAM ARGUMENTS`, which prints the same, or lines with \
+         `file:PATH` (nobody else may read it) with `user:password` or a token; `command:PROGRAM ARGUMENTS`, which prints the same, or lines with \
          `username=`, `password=`, `password_expiry_utc=`, and is run again when that has expired or was refused. Default: the setting `goauth`.",
     ),
     key(
@@ -359,13 +359,15 @@ fn credentials(text: &str) -> Result<CredentialSource, String> {
     match (kind, rest.trim()) {
         ("netrc", "") => Ok(CredentialSource::Netrc),
         ("git-credential", "") => Ok(CredentialSource::GitCredential),
-        ("env", name) if !name.is_empty() => Ok(CredentialSource::Variable(name.to_owned())),
-        ("file", path) if !path.is_empty() => Ok(CredentialSource::File(path.into())),
+        // Only with its kind in front: text without one may be a secret that somebody wrote straight into the file.
+        ("env" | "file", _) => text
+            .parse()
+            .map(CredentialSource::Secret)
+            .map_err(|error: goenv::SecretError| error.to_string()),
         ("command", command) if !command.is_empty() => Ok(CredentialSource::Command(words())),
         ("goauth", setting) if !setting.is_empty() => GoAuth::parse(setting)
             .map(CredentialSource::GoAuth)
             .map_err(|error| error.to_string()),
-        // The text may be a secret that somebody wrote straight into the file.
         _ => Err(
             "write netrc, git-credential, goauth:COMMAND, env:VARIABLE, file:PATH or command:PROGRAM"
                 .to_owned(),
@@ -391,6 +393,8 @@ fn proxy(text: &str) -> Result<RouteProxy, String> {
 
 #[cfg(test)]
 mod tests {
+    use goenv::SecretRef;
+
     use super::*;
 
     #[test]
@@ -398,7 +402,9 @@ mod tests {
         assert_eq!(credentials("netrc"), Ok(CredentialSource::Netrc));
         assert_eq!(
             credentials("env:TOKEN"),
-            Ok(CredentialSource::Variable("TOKEN".to_owned()))
+            Ok(CredentialSource::Secret(SecretRef::Variable(
+                "TOKEN".to_owned()
+            )))
         );
         assert_eq!(
             credentials("command:/bin/token --app 7"),
@@ -407,15 +413,16 @@ mod tests {
             ))
         );
         for bad in [
-            "glpat-secret",
+            "glpat-hush",
             "env:",
+            "env:TOKEN=hush",
             "netrc:x",
             "goauth:",
             "user:password",
         ] {
             let reason = credentials(bad).unwrap_err();
             assert!(
-                !reason.contains("secret") && !reason.contains("password"),
+                !reason.contains("hush") && !reason.contains("password"),
                 "{reason}"
             );
         }
