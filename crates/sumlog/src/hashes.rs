@@ -3,6 +3,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use quick_cache::sync::Cache;
 use sumdb::BoxError;
 use sumdb::tlog::Hash;
 
@@ -10,12 +11,17 @@ use crate::SumlogError;
 
 /// Up to how many times the bytes asked for are read in one piece rather than each on its own.
 const WORTHWHILE_SPAN: u64 = 8;
+/// How many hashes that lie far apart are kept in memory: those of the upper tiles, of which every proof needs some, in
+/// a log of some 16 million records; some 4 MiB.
+const KEPT: usize = 65_536;
 
 /// The hashes of all complete subtrees, each at 32 times its position in the linear order of storage.
 #[derive(Debug)]
 pub(crate) struct HashFile {
     path: PathBuf,
     file: File,
+    /// By position. What is written at a position never changes.
+    kept: Cache<u64, Hash>,
 }
 
 impl HashFile {
@@ -28,15 +34,21 @@ impl HashFile {
             .truncate(false)
             .open(path)
             .map_err(SumlogError::io("open", path))?;
-        let path = path.to_path_buf();
-        Ok(Self { path, file })
+        Ok(Self::new(path, file))
     }
 
     /// Opens the file for reading.
     pub(crate) fn open(path: &Path) -> Result<Self, SumlogError> {
         let file = File::open(path).map_err(SumlogError::io("open", path))?;
-        let path = path.to_path_buf();
-        Ok(Self { path, file })
+        Ok(Self::new(path, file))
+    }
+
+    fn new(path: &Path, file: File) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            file,
+            kept: Cache::new(KEPT),
+        }
     }
 
     /// The number of whole hashes in the file.
@@ -58,10 +70,12 @@ impl HashFile {
         }
         positions
             .iter()
-            .map(|&position| {
-                let mut bytes = [0; Hash::SIZE];
-                self.read_at(&mut bytes, position)?;
-                Ok(Hash::from_bytes(bytes))
+            .map(|position| {
+                self.kept.get_or_insert_with(position, || {
+                    let mut bytes = [0; Hash::SIZE];
+                    self.read_at(&mut bytes, *position)?;
+                    Ok(Hash::from_bytes(bytes))
+                })
             })
             .collect()
     }

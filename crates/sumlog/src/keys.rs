@@ -196,7 +196,8 @@ mod tests {
     fn no_debug_form_shows_a_secret() {
         let ring = ring();
         let secret = ring.reveal().unwrap();
-        let material = secret.trim_end().rsplit('+').next().unwrap();
+        // Base64 may have a plus, too.
+        let material = secret.trim_end().splitn(5, '+').nth(4).unwrap();
         assert!(!format!("{ring:?}").contains(material));
     }
 }
