@@ -10,6 +10,7 @@ use upstream::Chain;
 use crate::Settings;
 use crate::databases::databases;
 use crate::flight::Flights;
+use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::shared::Shared;
 
@@ -46,6 +47,7 @@ impl Depot {
             refused_files: AtomicU64::new(0),
             unverified_files: AtomicU64::new(0),
             negatives: Negatives::new(),
+            watch: Watch::default(),
             stored_files: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
         };
@@ -137,6 +139,16 @@ impl Depot {
     /// Files that were served and stored since the start although no checksum database vouches for them.
     pub fn unverified_files(&self) -> u64 {
         self.shared.unverified_files.load(Ordering::Relaxed)
+    }
+
+    /// Tags found since the start to name another commit than the stored version was made from.
+    pub fn moved_tags(&self) -> u64 {
+        self.shared.watch.moved_tags()
+    }
+
+    /// Repositories found since the start to be others than they were.
+    pub fn moved_repositories(&self) -> u64 {
+        self.shared.watch.moved_repositories()
     }
 
     /// What is stored, as counted so far.

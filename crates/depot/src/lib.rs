@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod flight;
 mod growing;
+mod moved;
 mod negative;
 mod origin;
 mod reply;

@@ -55,7 +55,7 @@ impl Wanted<'_> {
 impl Shared {
     /// Asks whoever may be asked for a small file or answer.
     pub(crate) async fn ask_small(
-        &self,
+        self: &Arc<Self>,
         wanted: Wanted<'_>,
         request: &Request,
     ) -> Result<Small, DepotError> {
@@ -71,12 +71,12 @@ impl Shared {
         };
         let vcs = self.repositories(module, &wanted.name())?;
         let source = source_of(&vcs, module).await;
-        if request.without.contains(&source) {
+        if is_passed_over(request, &source) {
             return Err(passed_over(said, &wanted.name()));
         }
-        match small(&vcs, wanted).await {
-            Ok(body) => Ok(Small::Body(Reply {
-                source,
+        match self.small(&vcs, wanted).await {
+            Ok((body, commit)) => Ok(Small::Body(Reply {
+                source: at_commit(source, commit.as_deref()),
                 validators: Validators::default(),
                 body,
             })),
@@ -86,7 +86,7 @@ impl Shared {
 
     /// Asks whoever may be asked for a zip.
     pub(crate) async fn ask_zip(
-        &self,
+        self: &Arc<Self>,
         key: &FileKey,
         request: &Request,
     ) -> Result<ZipReply, DepotError> {
@@ -102,11 +102,10 @@ impl Shared {
         };
         let vcs = self.repositories(&key.module, &name)?;
         let source = source_of(&vcs, &key.module).await;
-        if request.without.contains(&source) {
+        if is_passed_over(request, &source) {
             return Err(passed_over(said, &name));
         }
-        let scratch = self.store.root().join("tmp");
-        match zip(&vcs, key, scratch).await {
+        match self.zip(&vcs, key, source).await {
             Ok(reply) => Ok(reply),
             Err(error) => Err(judge(&error, &key.module, said, &name)),
         }
@@ -182,53 +181,89 @@ fn what_to_do(label: Label) -> &'static str {
     }
 }
 
-async fn small(vcs: &Vcs, wanted: Wanted<'_>) -> Result<Bytes, vcs::Error> {
-    let info = match wanted {
-        Wanted::File(key) if key.kind == FileKind::Mod => {
-            return Ok(vcs.go_mod(&key.module, &key.version).await?.into());
-        }
-        Wanted::File(key) => {
-            let revision = gomod::Revision::from(key.version.clone());
-            vcs.info(&key.module, &revision).await?
-        }
-        Wanted::Answer(AnswerKey::List(module)) => {
-            let versions = vcs.versions(module).await?;
-            let mut lines = String::new();
-            for version in &versions.list {
-                lines.push_str(version.as_str());
-                lines.push('\n');
+impl Shared {
+    /// A small file or answer, and the commit that it was made from if it is one.
+    async fn small(
+        self: &Arc<Self>,
+        vcs: &Vcs,
+        wanted: Wanted<'_>,
+    ) -> Result<(Bytes, Option<String>), vcs::Error> {
+        let info = match wanted {
+            Wanted::File(key) => return self.small_file(vcs, key).await,
+            Wanted::Answer(AnswerKey::List(module)) => {
+                let versions = vcs.versions(module).await?;
+                self.look_at_tags(vcs, module, &versions.origin.tag_sum);
+                let mut lines = String::new();
+                for version in &versions.list {
+                    lines.push_str(version.as_str());
+                    lines.push('\n');
+                }
+                return Ok((lines.into(), None));
             }
-            return Ok(lines.into());
-        }
-        Wanted::Answer(AnswerKey::Latest(module)) => vcs.latest(module).await?,
-        Wanted::Answer(AnswerKey::Query(module, revision)) => vcs.info(module, revision).await?,
-        Wanted::Answer(AnswerKey::Sumdb { .. }) => return Err(vcs::Error::Lost),
-    };
-    Ok(info.to_json().into())
-}
+            Wanted::Answer(AnswerKey::Latest(module)) => {
+                let latest = vcs.latest(module).await?;
+                if let Some(origin) = &latest.origin {
+                    self.look_at_tags(vcs, module, &origin.tag_sum);
+                }
+                latest
+            }
+            Wanted::Answer(AnswerKey::Query(module, revision)) => {
+                vcs.info(module, revision).await?
+            }
+            Wanted::Answer(AnswerKey::Sumdb { .. }) => return Err(vcs::Error::Lost),
+        };
+        Ok((info.to_json().into(), None))
+    }
 
-async fn zip(
-    vcs: &Vcs,
-    key: &FileKey,
-    scratch: std::path::PathBuf,
-) -> Result<ZipReply, vcs::Error> {
-    let doing = "writing a zip";
-    let io = |source: std::io::Error| vcs::Error::Io {
-        doing: doing.to_owned(),
-        source: Arc::new(source),
-    };
-    let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(scratch))
-        .await
-        .map_err(|_| vcs::Error::Lost)?
-        .map_err(io)?;
-    let written = file.try_clone().map_err(io)?;
-    let created = vcs.zip(&key.module, &key.version, written).await?;
-    Ok(ZipReply {
-        source: source_of(vcs, &key.module).await,
-        etag: None,
-        len: Some(created.size),
-        body: pieces(file, created.size).boxed(),
-    })
+    async fn small_file(
+        self: &Arc<Self>,
+        vcs: &Vcs,
+        key: &FileKey,
+    ) -> Result<(Bytes, Option<String>), vcs::Error> {
+        self.watch.look_again(&key.module);
+        let bound = self.bound(key).await;
+        if key.kind == FileKind::Info && bound.is_none() {
+            let revision = gomod::Revision::from(key.version.clone());
+            let info = vcs.info(&key.module, &revision).await?;
+            let commit = info.origin.as_ref().map(|origin| origin.hash.clone());
+            return Ok((info.to_json().into(), commit));
+        }
+        let files = vcs.at(&key.module, &key.version, bound.as_deref()).await?;
+        self.look_at_tag(key, &files).await;
+        let commit = Some(files.commit().to_owned());
+        Ok(match key.kind {
+            FileKind::Info => (files.info().to_json().into(), commit),
+            FileKind::Mod | FileKind::Zip => (files.go_mod().into(), commit),
+        })
+    }
+
+    async fn zip(
+        self: &Arc<Self>,
+        vcs: &Vcs,
+        key: &FileKey,
+        source: String,
+    ) -> Result<ZipReply, vcs::Error> {
+        let io = |source: std::io::Error| vcs::Error::Io {
+            doing: "writing a zip".to_owned(),
+            source: Arc::new(source),
+        };
+        let scratch = self.store.root().join("tmp");
+        let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(scratch))
+            .await
+            .map_err(|_| vcs::Error::Lost)?
+            .map_err(io)?;
+        let written = file.try_clone().map_err(io)?;
+        let bound = self.bound(key).await;
+        let files = vcs.at(&key.module, &key.version, bound.as_deref()).await?;
+        self.look_at_tag(key, &files).await;
+        let created = files.zip(written).await?;
+        Ok(ZipReply {
+            source: at_commit(source, Some(files.commit())),
+            etag: None,
+            len: Some(created.size),
+            body: pieces(file, created.size).boxed(),
+        })
+    }
 }
 
 /// The bytes of a finished file.
@@ -269,10 +304,34 @@ fn passed_over(said: Option<Box<ChainError>>, name: &str) -> DepotError {
 
 /// What is put on record of a source as it is named among replies.
 pub(crate) fn recorded(source: &str) -> Source {
-    match source.strip_prefix("git+") {
-        Some(url) => Source::repository(url, None),
-        None => Source::upstream(source),
+    let Some(url) = source.strip_prefix("git+") else {
+        return Source::upstream(source);
+    };
+    match url.rsplit_once('#') {
+        Some((url, commit)) if is_hash(commit) => Source::repository(url, Some(commit.to_owned())),
+        _ => Source::repository(url, None),
     }
+}
+
+/// The name of a source that is a repository, with the commit that was used.
+fn at_commit(source: String, commit: Option<&str>) -> String {
+    match commit.filter(|commit| is_hash(commit)) {
+        Some(commit) => format!("{source}#{commit}"),
+        None => source,
+    }
+}
+
+pub(crate) fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether bytes from the repository `source` were refused already.
+fn is_passed_over(request: &Request, source: &str) -> bool {
+    let of_it = |refused: &String| {
+        let rest = refused.strip_prefix(source);
+        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('#').is_some_and(is_hash))
+    };
+    request.without.iter().any(of_it)
 }
 
 /// The repository of a module, for records. It was asked a moment ago, so that the answer is at hand.

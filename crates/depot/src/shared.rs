@@ -10,6 +10,7 @@ use trust::Database;
 use upstream::Chain;
 
 use crate::flight::Flights;
+use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::reply::{FileReply, Refreshed};
 use crate::{DepotError, Settings, SumdbRoute};
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) refused_files: AtomicU64,
     pub(crate) unverified_files: AtomicU64,
     pub(crate) negatives: Negatives,
+    pub(crate) watch: Watch,
     pub(crate) stored_files: AtomicU64,
     pub(crate) stored_bytes: AtomicU64,
 }

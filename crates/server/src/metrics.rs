@@ -53,6 +53,8 @@ metrics! {
     QUARANTINED: "counter" "modkeep_store_quarantined_total" [] = "Stored files that were found damaged and set aside since the start";
     REFUSED: "counter" "modkeep_verification_refusals_total" [] = "Fetched files that are not what the checksum database says, or for which it is not to be believed: a security event each";
     UNVERIFIED: "counter" "modkeep_unverified_files_total" [] = "Files served and stored since the start that are still to be checked, because the checksum database could not be asked";
+    MOVED_TAGS: "counter" "modkeep_moved_tags_total" [] = "Tags found since the start to name another commit than the stored version was made from";
+    MOVED_REPOSITORIES: "counter" "modkeep_moved_repositories_total" [] = "Import paths found since the start to lead to another repository than before";
     RECORDS: "gauge" "modkeep_records_up" [] = "1 while the records answer, else 0";
     LOG_RECORDS: "counter" "modkeep_sumlog_records_total" [] = "Records added to the own checksum log since the start";
     LOG_BATCHES: "counter" "modkeep_sumlog_batches_total" [] = "Batches of records for which a head was signed since the start";
@@ -203,6 +205,8 @@ pub struct Metrics {
     pub(crate) quarantined: Counter,
     pub(crate) refused: Counter,
     pub(crate) unverified: Counter,
+    pub(crate) moved_tags: Counter,
+    pub(crate) moved_repositories: Counter,
     pub(crate) records_up: Gauge,
     pub(crate) log_records: Counter,
     pub(crate) log_batches: Counter,
@@ -246,6 +250,8 @@ impl Metrics {
             quarantined: Counter::<u64, AtomicU64>::default(),
             refused: Counter::default(),
             unverified: Counter::default(),
+            moved_tags: Counter::default(),
+            moved_repositories: Counter::default(),
             records_up: Gauge::default(),
             log_records: Counter::default(),
             log_batches: Counter::default(),
@@ -292,19 +298,13 @@ impl Metrics {
         );
         registry.register(base_name(FILES), FILES.help, metrics.store_files.clone());
         registry.register(base_name(BYTES), BYTES.help, metrics.store_bytes.clone());
-        registry.register(
-            base_name(QUARANTINED),
-            QUARANTINED.help,
-            metrics.quarantined.clone(),
-        );
-        registry.register(base_name(REFUSED), REFUSED.help, metrics.refused.clone());
-        registry.register(
-            base_name(UNVERIFIED),
-            UNVERIFIED.help,
-            metrics.unverified.clone(),
-        );
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
         for (doc, counter) in [
+            (QUARANTINED, &metrics.quarantined),
+            (REFUSED, &metrics.refused),
+            (UNVERIFIED, &metrics.unverified),
+            (MOVED_TAGS, &metrics.moved_tags),
+            (MOVED_REPOSITORIES, &metrics.moved_repositories),
             (LOG_RECORDS, &metrics.log_records),
             (LOG_BATCHES, &metrics.log_batches),
             (LOG_CONTRADICTIONS, &metrics.log_contradictions),

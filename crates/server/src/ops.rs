@@ -237,6 +237,11 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     for (counter, total) in [
         (&metrics.refused, state.depot.refused_files()),
         (&metrics.unverified, state.depot.unverified_files()),
+        (&metrics.moved_tags, state.depot.moved_tags()),
+        (
+            &metrics.moved_repositories,
+            state.depot.moved_repositories(),
+        ),
     ] {
         counter.inc_by(total.saturating_sub(counter.get()));
     }

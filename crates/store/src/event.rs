@@ -74,6 +74,15 @@ pub enum EventKind {
         /// The repository's URL, without credentials.
         repository: String,
     },
+    /// The import path leads to another repository than the one the version came from.
+    MovedRepository {
+        /// The import path of the repository's root.
+        root: String,
+        /// What it was: its URL, or its first commits.
+        old: String,
+        /// What it is now.
+        new: String,
+    },
 }
 
 /// A way to check a version.
@@ -108,13 +117,14 @@ impl EventKind {
             Self::Dropped { .. } => "dropped",
             Self::Healed { .. } => "healed",
             Self::MovedTag { .. } => "moved-tag",
+            Self::MovedRepository { .. } => "moved-repository",
         }
     }
 
     /// Whether somebody should look at it.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::Quarantined { .. } | Self::MovedTag { .. } => true,
+            Self::Quarantined { .. } | Self::MovedTag { .. } | Self::MovedRepository { .. } => true,
             Self::Checked { result, .. } => matches!(result, CheckResult::Bad(_)),
             Self::Released { .. } | Self::Dropped { .. } | Self::Healed { .. } => false,
         }
@@ -187,6 +197,12 @@ impl fmt::Display for EventKind {
                 f,
                 "tag {tag} of {repository} was moved from {old_commit} to {new_commit}"
             ),
+            Self::MovedRepository { root, old, new } => {
+                write!(
+                    f,
+                    "{root} is another repository now: it was {old} and is {new}"
+                )
+            }
         }
     }
 }

@@ -128,6 +128,9 @@ async fn round(chain: &Weak<Inner>) -> Option<Duration> {
         }
     }
     drop((inner, watched));
+    if changes.is_empty() {
+        return Some(jittered(next, fastrand::f64()));
+    }
     // A breaker that opens changes what is due.
     let changed = futures_util::future::select_all(
         changes.iter_mut().map(|change| Box::pin(change.changed())),

@@ -131,6 +131,7 @@ impl Error {
             | Self::Refused(VersionRefusal::ResolvesTo { .. } | VersionRefusal::NotCanonical(_)) => {
                 Label::ModUnknownRevision
             }
+            Self::Refused(VersionRefusal::Moved { .. }) => Label::ModRetagged,
             Self::Refused(_) => Label::ModMajorSuffix,
             Self::Layout(fault) => fault.label(),
             Self::Discovery(fault) => fault.label(),

@@ -21,10 +21,12 @@ mod archive;
 mod conformance;
 pub mod discovery;
 mod error;
+mod files;
 mod flight;
 mod goauth;
 mod govcs;
 mod keyring;
+mod memory;
 mod options;
 mod outbound;
 pub mod query;
@@ -38,16 +40,18 @@ mod system;
 pub use error::{
     Blocked, DiscoveryFault, Error, LayoutFault, PseudoFault, ToolFault, VersionRefusal,
 };
+pub use files::VersionFiles;
 pub use goauth::{GoAuth, GoAuthError};
 pub use govcs::{Govcs, GovcsError};
 pub use keyring::{Attempt, CredentialSource, Keyring};
+pub use memory::RepositoryChange;
 pub use options::{
     ClientCertificate, Credentials, KnownHosts, Remote, RemoteOptions, SshOptions, UnknownPlace,
     UrlTemplate,
 };
 pub use outbound::{Outbound, Refused};
 pub use repo::Limits;
-pub use resolve::{Versions, settled};
+pub use resolve::{TagNow, Versions, settled};
 pub use routes::{Route, RouteProxy, Routes};
 pub use runner::RunnerSettings;
 pub use service::{Configuration, Settings, Vcs};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -10,18 +11,22 @@ use gomod::info::RevInfo;
 use gomod::{ModulePath, Revision, Version};
 use modzip::Created;
 
-use crate::archive::module_zip;
 use crate::discovery::{Discovery, Probe, Root, Rules, Web};
 use crate::error::{Blocked, DiscoveryFault, Error};
+use crate::files::VersionFiles;
+use crate::memory::{Memory, RepositoryChange};
 use crate::options::{Remote, RemoteOptions};
 use crate::query::{Query, Selection};
-use crate::repo::{GitRepository, Limits, Mirrors, Workshop};
-use crate::resolve::{Layout, Resolver, Versions, merge};
+use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop};
+use crate::resolve::{Layout, Resolver, TagNow, Versions, merge};
 use crate::runner::{Runner, RunnerSettings, is_allowed};
 use crate::system::VersionControl;
 
 /// How many repositories are kept in memory, with their last listing.
 const MOST_REPOSITORIES: usize = 4096;
+
+/// How long after something was learned about repositories it is written down.
+const KEEP_AFTER: Duration = Duration::from_millis(500);
 
 /// Gives the configuration for a repository: the arguments are its address and the import path of its root.
 pub type Configuration = Arc<dyn Fn(&str, &str) -> RemoteOptions + Send + Sync>;
@@ -67,6 +72,7 @@ pub struct Vcs(Arc<Inner>);
 struct Inner {
     discovery: Discovery,
     remotes: Arc<Remotes>,
+    memory: Memory,
 }
 
 /// The repositories that were asked lately.
@@ -87,6 +93,7 @@ impl std::fmt::Debug for Vcs {
 impl Vcs {
     /// Prepares the directories. No program is run and nobody is asked yet.
     pub fn new(settings: Settings, web: Arc<dyn Web>) -> Result<Self, Error> {
+        let (memory, roots) = Memory::open(&settings.runner.directory);
         let mirrors = Mirrors::new(settings.runner.directory.join("repositories"))?;
         let runner = Runner::new(settings.runner)?;
         let workshop = Workshop::new(runner, settings.limits, Arc::clone(&web), mirrors);
@@ -96,9 +103,12 @@ impl Vcs {
             open: Mutex::default(),
         });
         let probe: Arc<dyn Probe> = Arc::<Remotes>::clone(&remotes);
+        let discovery = Discovery::new(settings.rules, web, probe);
+        discovery.remember(roots);
         Ok(Self(Arc::new(Inner {
-            discovery: Discovery::new(settings.rules, web, probe),
+            discovery,
             remotes,
+            memory,
         })))
     }
 
@@ -129,7 +139,7 @@ impl Vcs {
 
     /// The go.mod of `version`, byte for byte, or the one that stands for it where there is none.
     pub async fn go_mod(&self, module: &ModulePath, version: &Version) -> Result<Vec<u8>, Error> {
-        self.resolver(module).await?.go_mod(version).await
+        Ok(self.at(module, version, None).await?.go_mod())
     }
 
     /// Writes the zip of `version` to `zip`, an empty file, and tells its hash.
@@ -139,8 +149,33 @@ impl Vcs {
         version: &Version,
         zip: File,
     ) -> Result<Created, Error> {
+        self.at(module, version, None).await?.zip(zip).await
+    }
+
+    /// The files of `version`, all from one commit: from `bound`, where others of its files were made from that.
+    pub async fn at(
+        &self,
+        module: &ModulePath,
+        version: &Version,
+        bound: Option<&str>,
+    ) -> Result<VersionFiles, Error> {
         let resolver = self.resolver(module).await?;
-        module_zip(&resolver, version, zip).await
+        let place = match bound.and_then(ObjectId::parse) {
+            Some(commit) => resolver.place_bound(version, &commit).await?,
+            None => resolver.place(version).await?,
+        };
+        Ok(VersionFiles::new(resolver, version.clone(), place))
+    }
+
+    /// The tags of `versions` as they are now; those without a tag are left out.
+    pub async fn tags(
+        &self,
+        module: &ModulePath,
+        versions: &[Version],
+    ) -> Result<Vec<TagNow>, Error> {
+        let resolver = self.resolver(module).await?;
+        let tags = versions.iter().filter_map(|version| resolver.tag(version));
+        Ok(tags.collect())
     }
 
     /// The version of `module` that `query` asks for, of those that `allowed` holds for. `current` is the version in
@@ -224,7 +259,36 @@ impl Vcs {
             .0
             .remotes
             .repository(&root.repository, &root.root, insecure);
-        Ok(Resolver::new(layout, repository.snapshot().await?))
+        let snapshot = repository.snapshot().await?;
+        let first_commits = repository.first_commits();
+        // That another address is configured is no news to whoever configured it.
+        let found = (!self.0.discovery.is_configured(module.as_str())).then_some(&*root.repository);
+        self.0.memory.observe(&root.root, found, &first_commits);
+        self.keep();
+        Ok(Resolver::new(layout, snapshot))
+    }
+
+    /// The repositories that were found to be others than they were, since the last call.
+    pub fn take_changes(&self) -> Vec<RepositoryChange> {
+        self.0.memory.take_changes()
+    }
+
+    /// Writes down what is known, a moment later and together with what else is learned until then.
+    fn keep(&self) {
+        if self.0.discovery.has_news() {
+            self.0.memory.learned();
+        }
+        if !self.0.memory.begin_writing() {
+            return;
+        }
+        let inner = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            tokio::time::sleep(KEEP_AFTER).await;
+            // Nobody waits for it.
+            drop(tokio::task::spawn_blocking(move || {
+                inner.memory.write(inner.discovery.remembered());
+            }));
+        });
     }
 }
 

@@ -7,6 +7,7 @@
 //! * `sumdb`: the relay of checksum databases.
 //! * `verify`: nothing that is not what the database says.
 //! * `lifecycle`: restarts and records.
+//! * `repositories`: versions made from git, and tags that move.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -18,6 +19,7 @@ mod files;
 mod growing;
 mod lifecycle;
 mod privacy;
+mod repositories;
 mod scene;
 mod sumdb;
 mod verify;

@@ -147,6 +147,21 @@ impl Records {
             .collect())
     }
 
+    /// The commit that a version's files were made from, if one of them came from a repository. What was added a moment
+    /// ago may be missing.
+    pub async fn revision(&self, module: &ModuleVersion) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query(
+            "SELECT revision FROM file JOIN version ON version.id = file.version_id \
+             WHERE module = ? AND version = ? AND revision IS NOT NULL ORDER BY stored LIMIT 1",
+        )
+        .bind(module.path().as_str())
+        .bind(module.version().as_str())
+        .fetch_optional(self.pool().await?)
+        .await
+        .map_err(|error| self.failed(&error))?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     async fn file_provenance(&self, version: i64) -> Result<Vec<FileProvenance>, StoreError> {
         let rows = sqlx::query(
             "SELECT kind, size, sha256, source, source_kind, revision, etag, stored FROM file \

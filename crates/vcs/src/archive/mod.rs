@@ -47,22 +47,28 @@ impl SourceFile for ModuleFile {
     }
 }
 
-/// Writes the zip of `version` to `zip`, an empty file.
+/// Writes the zip of `version`, whose files are at `place`, to `zip`, an empty file.
 pub(crate) async fn module_zip(
     resolver: &Resolver,
     version: &Version,
+    place: Place,
     zip: File,
 ) -> Result<Created, Error> {
     let module = ModuleVersion::new(resolver.module().clone(), version.clone())
         .map_err(|error| Error::from(error.source).of_module(resolver.module().as_str()))?;
-    let created = write(resolver, &module, zip).await;
+    let created = write(resolver, &module, place, zip).await;
     created.map_err(|error| error.of_version(resolver.module().as_str(), version.as_str(), false))
 }
 
-async fn write(resolver: &Resolver, module: &ModuleVersion, zip: File) -> Result<Created, Error> {
+async fn write(
+    resolver: &Resolver,
+    module: &ModuleVersion,
+    place: Place,
+    zip: File,
+) -> Result<Created, Error> {
     let Place {
         commit, directory, ..
-    } = resolver.place(module.version()).await?;
+    } = place;
     let code = resolver.code();
     let archive =
         tempfile::tempfile_in(code.scratch()).map_err(Error::io("creating a temporary file"))?;

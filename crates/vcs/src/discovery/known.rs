@@ -1,6 +1,7 @@
 //! Answers that were found once, with the time when they were found.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub(crate) struct Known<T> {
     fresh: Duration,
     negative: Duration,
     answers: Mutex<HashMap<String, Entry<T>>>,
+    news: AtomicBool,
 }
 
 struct Entry<T> {
@@ -30,6 +32,7 @@ impl<T: Clone> Known<T> {
             fresh,
             negative,
             answers: Mutex::default(),
+            news: AtomicBool::new(false),
         }
     }
 
@@ -60,6 +63,9 @@ impl<T: Clone> Known<T> {
         if answers.len() >= MOST && !answers.contains_key(path) {
             forget_half(&mut answers);
         }
+        if answer.is_ok() {
+            self.news.store(true, Ordering::Relaxed);
+        }
         let since = Some(Instant::now());
         let entry = Entry {
             answer: answer.clone(),
@@ -67,6 +73,11 @@ impl<T: Clone> Known<T> {
         };
         answers.insert(path.to_owned(), entry);
         answer
+    }
+
+    /// Whether something was found since the last call.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.swap(false, Ordering::Relaxed)
     }
 
     /// What exists.

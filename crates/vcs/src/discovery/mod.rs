@@ -186,15 +186,24 @@ impl Discovery {
         Ok(found)
     }
 
-    /// Everything that was found, as a text for [`Self::remember`].
-    pub fn remembered(&self) -> String {
-        serde_json::to_string(&self.inner.roots.found()).unwrap_or_default()
+    /// Everything that was found, for [`Self::remember`].
+    pub(crate) fn remembered(&self) -> Vec<(String, Root)> {
+        self.inner.roots.found()
     }
 
     /// Takes what an earlier process had found. It counts when a host cannot be asked, not before.
-    pub fn remember(&self, text: &str) -> Result<(), serde_json::Error> {
-        self.inner.roots.restore(serde_json::from_str(text)?);
-        Ok(())
+    pub(crate) fn remember(&self, roots: Vec<(String, Root)>) {
+        self.inner.roots.restore(roots);
+    }
+
+    /// Whether the configuration says where `path` is.
+    pub(crate) fn is_configured(&self, path: &str) -> bool {
+        self.inner.configured(path).is_some()
+    }
+
+    /// Whether something was found since the last call.
+    pub(crate) fn has_news(&self) -> bool {
+        self.inner.roots.has_news()
     }
 
     /// Whether an unencrypted connection will do for `path`.

@@ -36,6 +36,16 @@ pub enum VersionRefusal {
     /// A version was needed, and this is none.
     #[error("version {0} is not canonical")]
     NotCanonical(String),
+    /// Parts of the version were served already, and the commit they were made from is gone.
+    #[error(
+        "it was made from commit {was}, which the repository has no more (its tag names {now})"
+    )]
+    Moved {
+        /// The commit it was made from.
+        was: String,
+        /// What its tag names now.
+        now: String,
+    },
 }
 
 /// Why a pseudo-version is refused.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::fetch::is_refusal;
 use super::mirrors::{Mirror, Writing};
@@ -21,6 +21,8 @@ const EVERYTHING: &str = "everything";
 
 /// Bytes of a list of commits: enough for 25 million.
 const COMMIT_LIST: u64 = 1 << 30;
+/// Bytes of a list of first commits: more than anybody has.
+const FIRST_COMMITS: u64 = 1 << 20;
 
 impl Snapshot {
     /// The commit whose hash starts with `digits`, if a branch or tag leads to it.
@@ -214,6 +216,7 @@ impl GitRepository {
                     record(&directory, "level", name)?;
                     record(&directory, "synced", &refs.repo_sum())?;
                     writing.finish();
+                    self.learn_first_commits(&directory, refs).await;
                     return Ok(());
                 }
                 Err(error) if is_refusal(&error) => refusal = Some(error),
@@ -221,6 +224,37 @@ impl GitRepository {
             }
         }
         Err(refusal.unwrap_or(Error::Lost))
+    }
+
+    /// By them one repository is told from another. Nothing that is served depends on them.
+    async fn learn_first_commits(&self, directory: &Path, refs: &Refs) {
+        let Some(head) = refs.head() else {
+            return;
+        };
+        let mut first = Vec::new();
+        let mut take = |line: &[u8]| {
+            first.extend(std::str::from_utf8(line).ok().map(str::to_owned));
+            ControlFlow::Continue(())
+        };
+        let listed = self
+            .workshop
+            .runner
+            .git(Some(directory))
+            .args(["rev-list", "--max-parents=0", "--end-of-options"])
+            .args([head.as_str(), "--"])
+            .max_output(FIRST_COMMITS)
+            .output_to(Sink::Lines(&mut take), &[])
+            .await;
+        match listed {
+            Ok(_) => {
+                let mut known = self
+                    .first_commits
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *known = first;
+            }
+            Err(error) => tracing::debug!(%error, "the first commits were not found"),
+        }
     }
 
     /// False when the server ignored the filter.

@@ -142,6 +142,8 @@ pub(crate) struct GitRepository {
     listings: Arc<Flights<(), Result<Arc<Refs>, Error>>>,
     fetches: Arc<Flights<Work, Result<PathBuf, Error>>>,
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// The commits that the history begins with; empty while it was not needed.
+    first_commits: Mutex<Vec<String>>,
 }
 
 /// Files that were read, by commit and path; `None` where there is none.
@@ -167,7 +169,16 @@ impl GitRepository {
             listings: Arc::default(),
             fetches: Arc::default(),
             writing: Arc::default(),
+            first_commits: Mutex::default(),
         }
+    }
+
+    /// The commits without parents that HEAD goes back to, if the history was fetched.
+    pub(crate) fn first_commits(&self) -> Vec<String> {
+        self.first_commits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The repository as it is now, or was a moment ago.

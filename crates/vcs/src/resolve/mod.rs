@@ -12,7 +12,7 @@ use gomod::pseudo::is_pseudo_version;
 use gomod::{ModulePath, Version, semver};
 
 use crate::error::{Error, VersionRefusal};
-use crate::repo::{CommitTime, Named, Snapshot};
+use crate::repo::{CommitTime, Named, ObjectId, Snapshot};
 pub(crate) use layout::Layout;
 pub(crate) use origin::merge;
 pub use origin::settled;
@@ -36,7 +36,19 @@ struct Found {
     ref_name: Option<String>,
 }
 
+/// A version's tag, and what it names at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagNow {
+    /// The version.
+    pub version: Version,
+    /// The name of the tag, with the directory of the module.
+    pub tag: String,
+    /// The hash of the commit.
+    pub commit: String,
+}
+
 /// Where the files of a version are.
+#[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) commit: CommitTime,
     /// The directory of the module in the repository, with a `vN` directory.
@@ -116,13 +128,58 @@ impl Resolver {
         })
     }
 
-    /// The go.mod of `version`: the file, or what stands for it.
-    pub(crate) async fn go_mod(&self, version: &Version) -> Result<Vec<u8>, Error> {
-        let place = self.place(version).await?;
-        Ok(match place.go_mod {
+    /// The place of `version`, which was found to be `commit` before: wherever its tag points now, and whether or not
+    /// there still is one.
+    pub(crate) async fn place_bound(
+        &self,
+        version: &Version,
+        commit: &ObjectId,
+    ) -> Result<Place, Error> {
+        let text = version.as_str();
+        let about = |error: Error| error.of_version(self.module().as_str(), text, false);
+        let found = match self.code.commit(commit, None).await {
+            Err(error) if error.is_absence() => {
+                let now = self.tag(version).map(|tag| tag.commit);
+                let refusal = VersionRefusal::Moved {
+                    was: commit.to_string(),
+                    now: now.unwrap_or_else(|| "no commit".to_owned()),
+                };
+                return Err(about(refusal.into()));
+            }
+            found => found.map_err(about)?,
+        };
+        let (directory, go_mod) = self
+            .module_directory(&found.id, text)
+            .await
+            .map_err(about)?;
+        Ok(Place {
+            commit: found,
+            directory,
+            go_mod,
+        })
+    }
+
+    /// The tag of `version`, and the commit that it names now.
+    pub(crate) fn tag(&self, version: &Version) -> Option<TagNow> {
+        let name = self.revision_of(version.as_str());
+        match self.code.refs().lookup(&name) {
+            Ok(Named::Ref {
+                commit, tag: true, ..
+            }) => Some(TagNow {
+                version: version.clone(),
+                tag: name,
+                commit: commit.to_string(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The go.mod of a version at its place: the file, or what stands for it.
+    pub(crate) fn go_mod_at(&self, place: &Place) -> Vec<u8> {
+        match &place.go_mod {
             Some(file) => file.to_vec(),
             None => gomod::modfile::ModFile::synthesized(self.module().as_str()).into_bytes(),
-        })
+        }
     }
 
     async fn find(&self, revision: &str) -> Result<Found, Error> {

@@ -7,7 +7,7 @@ use super::{Found, Resolver};
 
 impl Resolver {
     /// The origin of everything that this module is asked for.
-    pub(super) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin {
             vcs: "git".to_owned(),
             url: self.code().url().to_owned(),
