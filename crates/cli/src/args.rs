@@ -1,3 +1,4 @@
+mod scrub;
 mod sumlog;
 
 use std::net::{IpAddr, SocketAddr};
@@ -5,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub(crate) use scrub::ScrubArguments;
 pub(crate) use sumlog::{AuditArguments, KeyCommand, LogCommand};
 
 /// Keeps Go builds going: a GOPROXY server that caches, fails over and verifies.
@@ -232,6 +234,16 @@ Exits with 1 if damaged files were found.")]
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
+    /// Read every stored file again; replace damaged ones, or set them aside
+    #[command(after_help = "Examples:
+  modkeep store scrub --data /srv/modkeep
+  modkeep store scrub --rate 64MiB
+
+Works beside a running server, which does the same from time to time (settings scrub.interval, scrub.rate).
+A damaged file is fetched again from the upstreams, and taken if it is what the checksum database or the
+records say; else it is set aside (modkeep store quarantine list), and clients get no damaged bytes. An
+interrupted run goes on where it was. Exits with 1 if damaged files were found.")]
+    Scrub(ScrubArguments),
     /// Show where a version came from, what it must hash to, and what happened to it
     #[command(
         after_help = "Example:\n  modkeep store show example.com/m@v1.2.3 --data /srv/modkeep

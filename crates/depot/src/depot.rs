@@ -7,12 +7,12 @@ use modzip::Workers;
 use store::{Records, Scope, Store, rebuild_records};
 use upstream::Chain;
 
-use crate::Settings;
 use crate::databases::databases;
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::shared::Shared;
+use crate::{ScrubTotals, Settings};
 
 /// What is stored, as counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl Depot {
             watch: Watch::default(),
             stored_files: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
+            scrubbed: ScrubTotals::default(),
         };
         Self {
             shared: Arc::new(shared),

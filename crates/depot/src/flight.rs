@@ -70,6 +70,20 @@ where
         receiver
     }
 
+    /// Waits until no fetch for `key` is under way: until what it led to is stored, if it is.
+    pub(crate) async fn end_of(&self, key: &K) {
+        let under_way = {
+            let flights = self
+                .under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            flights.get(key).cloned()
+        };
+        if let Some(mut result) = under_way {
+            while result.changed().await.is_ok() {}
+        }
+    }
+
     /// How many fetches are under way.
     pub(crate) fn len(&self) -> usize {
         self.under_way
@@ -142,12 +156,15 @@ mod tests {
         };
         tokio::time::sleep(Duration::from_secs(1)).await;
         first.abort();
+        let ended = flights.end_of(&"key");
         let second = flights
             .join(&"key", |_| async {
                 unreachable!("the first fetch is still under way")
             })
             .await;
         assert_eq!(second, Some("done"));
+        ended.await;
+        assert_eq!(flights.len(), 0);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //! - [`Depot::file`]: immutable files; from the store for ever.
 //! - [`Depot::answer`]: lists, `@latest`, branches; from the store while fresh, and stale when no upstream answers.
 //! - [`Depot::sumdb`]: what a checksum database says; proven, relayed and kept.
+//! - [`Depot::scrub`]: stored files are read again, and what is damaged is replaced or set aside.
 //!
 //! No client can complete a `.mod` or `.zip` that was not checked against the checksum database, where one covers it.
 
@@ -21,6 +22,7 @@ mod moved;
 mod negative;
 mod origin;
 mod reply;
+mod scrub;
 mod settings;
 mod shared;
 mod sumdb;
@@ -30,6 +32,10 @@ pub use depot::{Depot, StoreTotals};
 pub use error::{DepotError, Mismatched};
 pub use growing::{GrowingFile, Progress};
 pub use reply::{AnswerReply, FileReply, Freshness, SmallFile};
+pub use scrub::{
+    ScrubFinding, ScrubObserver, ScrubOptions, ScrubOutcome, ScrubReport, ScrubSchedule,
+    ScrubTotals,
+};
 pub use settings::{Settings, SumdbRoute, VerifyMode};
 pub use shared::{Context, FetchMode};
 pub use sumdb::SumdbReply;

@@ -13,7 +13,7 @@ use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::reply::{FileReply, Refreshed};
-use crate::{DepotError, Settings, SumdbRoute};
+use crate::{DepotError, ScrubTotals, Settings, SumdbRoute};
 
 /// Whether a question may be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) watch: Watch,
     pub(crate) stored_files: AtomicU64,
     pub(crate) stored_bytes: AtomicU64,
+    pub(crate) scrubbed: ScrubTotals,
 }
 
 impl std::fmt::Debug for Shared {

@@ -29,6 +29,14 @@ impl H1 {
         &self.0
     }
 
+    /// The hash of a go.mod file whose bytes have this SHA-256: see [`hash_go_mod`].
+    pub fn of_go_mod_digest(digest: &[u8; 32]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(hex(digest));
+        hasher.update(b"  go.mod\n");
+        Self(hasher.finalize().into())
+    }
+
     /// The hash of the files with these names and digests, in any order.
     pub(crate) fn of_files<N: AsRef<[u8]>>(mut files: Vec<(N, FileDigest)>) -> Result<Self, Error> {
         files.sort_unstable_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
@@ -50,10 +58,7 @@ impl H1 {
 /// The hash of a go.mod file, as in the `/go.mod` lines of go.sum: its only file is named `go.mod`
 /// (Go's `modfetch.goModSum`).
 pub fn hash_go_mod(content: &[u8]) -> H1 {
-    let mut hasher = Sha256::new();
-    hasher.update(hex(&Sha256::digest(content).into()));
-    hasher.update(b"  go.mod\n");
-    H1(hasher.finalize().into())
+    H1::of_go_mod_digest(&Sha256::digest(content).into())
 }
 
 fn hex(digest: &FileDigest) -> [u8; 64] {

@@ -2,9 +2,10 @@
 //! of modules, versions or users, so that the number of series is bounded.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use depot::ScrubTotals;
 use fault::Label;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -56,6 +57,12 @@ metrics! {
     MOVED_TAGS: "counter" "modkeep_moved_tags_total" [] = "Tags found since the start to name another commit than the stored version was made from";
     MOVED_REPOSITORIES: "counter" "modkeep_moved_repositories_total" [] = "Import paths found since the start to lead to another repository than before";
     RECORDS: "gauge" "modkeep_records_up" [] = "1 while the records answer, else 0";
+    SCRUB_FILES: "counter" "modkeep_scrub_files_total" [] = "Stored files that scrubbing has read again since the start";
+    SCRUB_BYTES: "counter" "modkeep_scrub_bytes_total" [] = "Bytes of the stored files that scrubbing has read again since the start";
+    SCRUB_DAMAGED: "counter" "modkeep_scrub_damaged_total" [] = "Stored files that scrubbing found not to be what was stored: each was replaced or is in quarantine";
+    SCRUB_HEALED: "counter" "modkeep_scrub_healed_total" [] = "Damaged files that scrubbing has replaced by sound ones";
+    SCRUB_UNREADABLE: "counter" "modkeep_scrub_unreadable_total" [] = "Stored files that scrubbing could not read or move: look at the disk";
+    SCRUB_COMPLETED: "gauge" "modkeep_scrub_completed_timestamp_seconds" [] = "When the last pass over all stored files ended, in seconds since 1970; 0 if none has since the start";
     LOG_RECORDS: "counter" "modkeep_sumlog_records_total" [] = "Records added to the own checksum log since the start";
     LOG_BATCHES: "counter" "modkeep_sumlog_batches_total" [] = "Batches of records for which a head was signed since the start";
     LOG_CONTRADICTIONS: "counter" "modkeep_sumlog_contradictions_total" [] = "Module versions that came with other hashes than the own checksum log has: an alarm";
@@ -208,9 +215,52 @@ pub struct Metrics {
     pub(crate) moved_tags: Counter,
     pub(crate) moved_repositories: Counter,
     pub(crate) records_up: Gauge,
+    pub(crate) scrub: ScrubMetrics,
     pub(crate) log_records: Counter,
     pub(crate) log_batches: Counter,
     pub(crate) log_contradictions: Counter,
+}
+
+/// What is counted while stored files are read again.
+#[derive(Debug, Default)]
+pub(crate) struct ScrubMetrics {
+    files: Counter,
+    bytes: Counter,
+    damaged: Counter,
+    healed: Counter,
+    unreadable: Counter,
+    completed: Gauge,
+}
+
+impl ScrubMetrics {
+    fn register(&self, registry: &mut Registry) {
+        for (doc, counter) in [
+            (SCRUB_FILES, &self.files),
+            (SCRUB_BYTES, &self.bytes),
+            (SCRUB_DAMAGED, &self.damaged),
+            (SCRUB_HEALED, &self.healed),
+            (SCRUB_UNREADABLE, &self.unreadable),
+        ] {
+            registry.register(base_name(doc), doc.help, counter.clone());
+        }
+        let doc = SCRUB_COMPLETED;
+        registry.register(base_name(doc), doc.help, self.completed.clone());
+    }
+
+    /// Takes over what was counted elsewhere.
+    pub(crate) fn follow(&self, totals: &ScrubTotals) {
+        for (counter, total) in [
+            (&self.files, &totals.files),
+            (&self.bytes, &totals.bytes),
+            (&self.damaged, &totals.damaged),
+            (&self.healed, &totals.healed),
+            (&self.unreadable, &totals.unreadable),
+        ] {
+            let total = total.load(Ordering::Relaxed);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+        self.completed.set(totals.completed.load(Ordering::Relaxed));
+    }
 }
 
 impl Default for Metrics {
@@ -253,6 +303,7 @@ impl Metrics {
             moved_tags: Counter::default(),
             moved_repositories: Counter::default(),
             records_up: Gauge::default(),
+            scrub: ScrubMetrics::default(),
             log_records: Counter::default(),
             log_batches: Counter::default(),
             log_contradictions: Counter::default(),
@@ -299,6 +350,7 @@ impl Metrics {
         registry.register(base_name(FILES), FILES.help, metrics.store_files.clone());
         registry.register(base_name(BYTES), BYTES.help, metrics.store_bytes.clone());
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
+        metrics.scrub.register(&mut registry);
         for (doc, counter) in [
             (QUARANTINED, &metrics.quarantined),
             (REFUSED, &metrics.refused),

@@ -81,6 +81,11 @@ impl Draft {
         self.len == 0
     }
 
+    /// The digest of what was written so far.
+    pub fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
     /// A handle for readers that follow the file while it grows. Read with positions, up to what was appended.
     pub fn file(&self) -> &Arc<File> {
         &self.file

@@ -9,6 +9,7 @@
 //! | `tmp/` | files that are still being written; emptied at start |
 //! | `quarantine/` | bytes that must not be served, with what is known against them |
 //! | `records.sqlite` | what is known about the files; can be rebuilt from the tree at any time |
+//! | `scrub.json`, `scrub-command.json` | how far re-reading the tree has come, of the server and of the command |
 //! | `lock` | held by the one process that uses the store |
 //! | `running` | left behind by a process that did not end in order |
 //!
@@ -32,9 +33,11 @@ mod quarantine;
 mod rebuild;
 mod records;
 mod release;
+mod scrub_state;
 mod source;
 mod stored;
 mod tree;
+mod walk;
 
 pub use answer::{Answer, AnswerKey, AnswerMeta};
 pub use digest::{Digest, Hasher};
@@ -53,6 +56,8 @@ pub use records::{
     Totals,
 };
 pub use release::{ReleaseError, Released, drop_quarantined, release};
+pub use scrub_state::{ScrubState, Scrubber};
 pub use source::Source;
 pub use stored::{Damage, StoredFile};
 pub use tree::{Found, PublishedFile, Store};
+pub use walk::{AsFound, Walk};

@@ -297,8 +297,11 @@ impl Store {
         }
     }
 
-    /// Removes an entry and its bytes for good.
-    pub(crate) fn remove_quarantined(&self, id: &QuarantineId) -> Result<(), StoreError> {
+    /// Removes an entry and its bytes for good, and tells nobody.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be removed.
+    pub fn remove_quarantined(&self, id: &QuarantineId) -> Result<(), StoreError> {
         let directory = self.quarantine_directory().join(id.as_str());
         // Its name goes first, so that no entry is ever seen with half of what it had.
         let going = self.temporary_directory().join(format!("dropped-{id}"));

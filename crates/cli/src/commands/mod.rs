@@ -1,5 +1,6 @@
 //! What each command does with its arguments, one file for each.
 
+mod chain;
 mod completions;
 mod config;
 mod doctor;
@@ -10,6 +11,7 @@ mod quarantine;
 mod repositories;
 mod serve;
 mod store;
+mod store_scrub;
 mod store_show;
 mod verify;
 

@@ -2,17 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use depot::Depot;
-use goenv::http_proxy::HttpProxyRules;
-use goenv::netrc::Netrc;
 use goenv::{Environment, SecretRef};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{App, Listener, Metrics, OwnLog};
 use store::Store;
 use sumlog::{Log, LogOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use upstream::{Chain, ChainOptions};
 
-use super::{CannotDo, Status, key, load, repositories};
+use super::store_scrub::RegularScrub;
+use super::{CannotDo, Status, chain, key, load, repositories};
 use crate::args::Settings;
 use crate::config::{Effective, Resolved, SumlogSettings};
 use crate::logging::{self, LogControl};
@@ -69,7 +67,7 @@ impl Server<'_> {
         let listener = Listener::bind(effective.listen, effective.tls.clone(), effective.limits)
             .map_err(CannotDo::new)?;
         let metrics = Arc::new(Metrics::new());
-        let chain = self.chain(effective, &metrics)?;
+        let chain = chain::open(effective, self.environment, metrics.clone())?;
         let depot = Depot::new(store, chain, self.depot_settings(effective)?);
         let (log, key) = own_log.map(|opened| (opened.log, opened.key)).unzip();
         let own_log = log.clone().map(|log| OwnLog::new(log, depot.clone()));
@@ -80,6 +78,8 @@ impl Server<'_> {
             let depot = depot.clone();
             tokio::spawn(async move { depot.catch_up().await })
         };
+        let mut scrubbing = RegularScrub::default();
+        scrubbing.follow(&depot, effective.scrub());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(listener.serve(app.clone(), async move {
             let _gone = stopped.await;
@@ -94,13 +94,16 @@ impl Server<'_> {
                     if let Some(certificate) = &certificate {
                         certificate.refresh();
                     }
-                    self.reload(&depot, &app, &metrics, effective);
+                    if let Some(now) = self.reload(&depot, &app, &metrics, effective) {
+                        scrubbing.follow(&depot, now.scrub());
+                    }
                 }
             }
         }
         let _not_waiting = stop.send(());
         let _ended = serving.await;
         catching_up.abort();
+        scrubbing.stop();
         depot.close(LAST_FETCHES).await;
         if let Some(log) = log {
             log.close().await;
@@ -117,28 +120,16 @@ impl Server<'_> {
         })
     }
 
-    fn chain(&self, effective: &Effective, metrics: &Arc<Metrics>) -> Result<Chain, CannotDo> {
-        let netrc = Netrc::load(self.environment).unwrap_or_else(|error| {
-            tracing::warn!(%error, "upstreams are asked without credentials from netrc");
-            Netrc::default()
-        });
-        let options = ChainOptions {
-            list: effective.chain.clone(),
-            http_proxies: HttpProxyRules::from_environment(self.environment),
-            netrc,
-            limits: effective.upstream_limits,
-            first_is_authoritative: effective.first_is_authoritative,
-            order: effective.upstream_order,
-            probe_interval: effective.probe_interval,
-            observer: metrics.clone(),
-        };
-        Chain::new(options).map_err(|reason| CannotDo::new(format!("upstream: {reason}")))
-    }
-
     /// Uses the configuration as it is now, or goes on with the old one if it is bad.
-    fn reload(&self, depot: &Depot, app: &App, metrics: &Arc<Metrics>, started_with: &Effective) {
+    fn reload(
+        &self,
+        depot: &Depot,
+        app: &App,
+        metrics: &Arc<Metrics>,
+        started_with: &Effective,
+    ) -> Option<Effective> {
         let reloaded = load(self.environment, self.settings).and_then(|(_, effective)| {
-            let chain = self.chain(&effective, metrics)?;
+            let chain = chain::open(&effective, self.environment, metrics.clone())?;
             let settings = self.depot_settings(&effective)?;
             Ok((effective, chain, settings))
         });
@@ -150,9 +141,10 @@ impl Server<'_> {
                 tracing::info!("the configuration was read again");
                 if needs_restart(started_with, &effective) {
                     tracing::warn!(
-                        "settings other than those of upstreams, repositories, cache times and log level take effect after a restart"
+                        "settings other than those of upstreams, repositories, cache times, scrubbing and log level take effect after a restart"
                     );
                 }
+                Some(effective)
             }
             Err(CannotDo(lines)) => {
                 for line in lines {
@@ -161,6 +153,7 @@ impl Server<'_> {
                         "the configuration is bad; the old one stays in use"
                     );
                 }
+                None
             }
         }
     }

@@ -16,6 +16,7 @@ pub(super) fn run(environment: &Environment, command: &StoreCommand) -> Result<S
             settings,
             format,
         } => super::store_show::run(environment, settings, version, *format),
+        StoreCommand::Scrub(arguments) => super::store_scrub::run(environment, arguments),
         StoreCommand::Quarantine(command) => super::quarantine::run(environment, command),
     }
 }

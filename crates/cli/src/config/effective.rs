@@ -1,7 +1,9 @@
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use depot::{SumdbRoute, VerifyMode};
+use depot::{ScrubSchedule, SumdbRoute, VerifyMode};
 use goenv::SecretRef;
 use goenv::goproxy::{ProxyList, Target};
 use goenv::gosumdb::SumdbSetting;
@@ -48,7 +50,7 @@ pub struct Effective {
     /// Which upstream is asked first.
     pub upstream_order: upstream::Order,
     /// How often upstreams are probed.
-    pub probe_interval: std::time::Duration,
+    pub probe_interval: Duration,
     /// What the depot needs, without the repositories.
     pub depot: depot::Settings,
     /// How repositories are reached.
@@ -65,6 +67,10 @@ pub struct Effective {
     pub sumlog: Option<SumlogSettings>,
     /// Memory for small answers, in bytes.
     pub hot_bytes: u64,
+    /// From the end of one pass over the stored files to the next; zero: the server makes none.
+    pub scrub_interval: Duration,
+    /// Bytes that a pass reads in a second.
+    pub scrub_rate: NonZeroU64,
     /// Certificate files, if HTTPS is served.
     pub tls: Option<TlsFiles>,
     /// What a client may take.
@@ -104,6 +110,12 @@ impl Effective {
             _ => Err(checker.errors),
         }
     }
+
+    /// When the server reads stored files again, if it does.
+    pub fn scrub(&self) -> Option<ScrubSchedule> {
+        let (interval, rate) = (self.scrub_interval, self.scrub_rate);
+        (!interval.is_zero()).then_some(ScrubSchedule { interval, rate })
+    }
 }
 
 struct Checker<'a> {
@@ -141,6 +153,8 @@ impl Checker<'_> {
         let absent_ttl = self.parse("cache.absent-ttl", value::duration);
         let stale_wait = self.parse("cache.stale-wait", value::duration);
         let hot_bytes = self.parse("cache.memory", value::bytes);
+        let scrub_interval = self.parse("scrub.interval", value::duration);
+        let scrub_rate = self.parse("scrub.rate", value::rate);
         let tls = self.tls();
         let connections = self.parse("limits.connections", value::count);
         let header = self.parse("limits.header-timeout", value::positive_duration);
@@ -187,6 +201,8 @@ impl Checker<'_> {
             outbound: outbound?,
             sumlog,
             hot_bytes: hot_bytes?,
+            scrub_interval: scrub_interval?,
+            scrub_rate: scrub_rate?,
             tls,
             limits: server::Limits {
                 connections: connections?,

@@ -16,3 +16,4 @@ pub use origin::Origin;
 pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};
 pub use resolve::{ConfigError, Resolved, ResolvedSetting, resolve, resolve_and_check};
 pub use table::{SETTINGS, Setting, ValueKind};
+pub(crate) use value::rate as parse_rate;

@@ -323,6 +323,15 @@ pub const SETTINGS: &[Setting] = &[
     )
     .reloadable(),
     setting("cache.memory", ValueKind::Bytes, "32MiB", "Memory for small files that were just served."),
+    setting(
+        "scrub.interval",
+        ValueKind::Duration,
+        "168h",
+        "From the end of one pass over all stored files, in which each is read again and damaged ones are replaced or set \
+         aside, to the beginning of the next. `0s`: the server makes none.",
+    )
+    .reloadable(),
+    setting("scrub.rate", ValueKind::Bytes, "16MiB", "Most bytes that such a pass reads in a second.").reloadable(),
     setting("tls.certificate", ValueKind::Path, "", "Certificate chain in PEM; with it, and `tls.key`, HTTPS is served. Read again when it changes.")
         .found_out("none: plain HTTP"),
     setting("tls.key", ValueKind::Path, "", "The certificate's private key in PEM.").found_out("none"),

@@ -1,6 +1,7 @@
 //! From the text of a value to its type, with a reason that says what is understood.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// `500ms`, `30s`, `5m`, `2h`.
@@ -50,6 +51,11 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// As [`bytes`], in each second.
+pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(bytes(text)?).ok_or_else(|| "it must be more than 0".to_owned())
 }
 
 /// Networks or addresses, separated by commas.

@@ -4,7 +4,7 @@
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`: the side of the upstreams.
-//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`: the side of the operators.
+//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`: the side of the operators.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -26,6 +26,7 @@ mod ranges;
 mod redirects;
 mod requests;
 mod scene;
+mod scrub;
 mod settings;
 mod stale;
 mod storage;

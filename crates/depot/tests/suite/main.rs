@@ -6,6 +6,7 @@
 //! * `absence`, `privacy`: what is not there, and what nobody is told.
 //! * `sumdb`: the relay of checksum databases.
 //! * `verify`: nothing that is not what the database says.
+//! * `scrub`: what the disk has spoilt is found and replaced.
 //! * `lifecycle`: restarts and records.
 //! * `repositories`: versions made from git, and tags that move.
 #![expect(
@@ -21,5 +22,6 @@ mod lifecycle;
 mod privacy;
 mod repositories;
 mod scene;
+mod scrub;
 mod sumdb;
 mod verify;

@@ -43,7 +43,7 @@ impl Stage {
 }
 
 /// What a client ends up with: the whole, or its beginning and why there is no more.
-async fn fetch(depot: &Depot, kind: FileKind) -> Result<Vec<u8>, (Vec<u8>, DepotError)> {
+pub(crate) async fn fetch(depot: &Depot, kind: FileKind) -> Result<Vec<u8>, (Vec<u8>, DepotError)> {
     let mut growing = match get_file(depot, &file(kind)).await {
         Ok(FileReply::Small(small, _)) => return Ok(small.body.to_vec()),
         Ok(FileReply::Stored(stored)) => {

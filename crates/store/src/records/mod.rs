@@ -159,6 +159,27 @@ impl Records {
         })
     }
 
+    /// Length and digest of a file as they were written down when it was stored. `None`: nothing was.
+    ///
+    /// # Errors
+    /// When the records do not answer.
+    pub async fn recorded(&self, key: &FileKey) -> Result<Option<(u64, Digest)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT size, sha256 FROM file JOIN version ON version.id = version_id \
+             WHERE module = ? AND version = ? AND kind = ?",
+        )
+        .bind(key.module.as_str())
+        .bind(key.version.as_str())
+        .bind(key.kind.extension())
+        .fetch_optional(self.pool().await?)
+        .await
+        .map_err(|error| self.failed(&error))?;
+        Ok(row.and_then(|row| {
+            let size = u64::try_from(row.get::<i64, _>(0)).ok()?;
+            Some((size, Digest::from_bytes(row.get::<&[u8], _>(1))?))
+        }))
+    }
+
     /// When the last recorded file was stored.
     pub(crate) async fn latest_stored(&self) -> Result<Timestamp, StoreError> {
         let row = sqlx::query("SELECT coalesce(max(stored), 0) FROM file")

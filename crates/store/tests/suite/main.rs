@@ -9,6 +9,7 @@
 //! * `records`, `index`, `rebuild`: what is known about the files.
 //! * `pins`, `provenance`: what versions must hash to, and what happened to them.
 //! * `quarantine`: bytes that must not be served.
+//! * `walk`: reading all of it again.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -27,3 +28,4 @@ mod quarantine;
 mod rebuild;
 mod records;
 mod scene;
+mod walk;

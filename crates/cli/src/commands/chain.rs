@@ -1,0 +1,32 @@
+use std::sync::Arc;
+
+use goenv::Environment;
+use goenv::http_proxy::HttpProxyRules;
+use goenv::netrc::Netrc;
+use upstream::{Chain, ChainOptions, Observer};
+
+use super::CannotDo;
+use crate::config::Effective;
+
+/// The upstreams as they are configured, with the proxies and credentials of the environment.
+pub(super) fn open(
+    effective: &Effective,
+    environment: &Environment,
+    observer: Arc<dyn Observer>,
+) -> Result<Chain, CannotDo> {
+    let netrc = Netrc::load(environment).unwrap_or_else(|error| {
+        tracing::warn!(%error, "upstreams are asked without credentials from netrc");
+        Netrc::default()
+    });
+    let options = ChainOptions {
+        list: effective.chain.clone(),
+        http_proxies: HttpProxyRules::from_environment(environment),
+        netrc,
+        limits: effective.upstream_limits,
+        first_is_authoritative: effective.first_is_authoritative,
+        order: effective.upstream_order,
+        probe_interval: effective.probe_interval,
+        observer,
+    };
+    Chain::new(options).map_err(|reason| CannotDo::new(format!("upstream: {reason}")))
+}
