@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod chaos;
 mod generated;
 mod goproxy;
 mod toolchain;
@@ -45,6 +46,12 @@ enum Command {
     },
     /// Measure, and write the results to the documentation.
     Bench(bench::Options),
+    /// Compare builds through modkeep with builds without it while everything fails that can, and write the results to
+    /// the documentation.
+    Chaos(chaos::Options),
+    /// A simulated upstream, for the rig.
+    #[command(hide = true)]
+    ChaosUpstream(chaos::UpstreamOptions),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +61,8 @@ fn main() -> ExitCode {
         Command::Online => goproxy::is_online(),
         Command::Gen { check } => generated::run(check),
         Command::Bench(options) => bench::run(&options),
+        Command::Chaos(options) => chaos::run(&options),
+        Command::ChaosUpstream(options) => chaos::run_upstream(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

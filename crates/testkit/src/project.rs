@@ -89,11 +89,17 @@ impl Project {
 
     /// Publishes every version of every module.
     pub fn publish(&self, tree: &Tree) {
-        for (index, node) in self.nodes.iter().enumerate() {
-            for release in 0..node.releases.len() {
-                tree.add(&self.module(index, release));
-            }
-        }
+        self.modules().for_each(|module| tree.add(&module));
+    }
+
+    /// Every version of every module.
+    pub fn modules(&self) -> impl Iterator<Item = Module> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, node)| {
+                (0..node.releases.len()).map(move |release| self.module(index, release))
+            })
     }
 
     /// Writes the main module to `folder`: `go.mod`, `go.sum` and `main.go`.

@@ -7,7 +7,7 @@ mod cold;
 mod hot;
 mod load;
 mod memory;
-mod report;
+pub(crate) mod report;
 mod scale;
 mod sumlog;
 
@@ -156,7 +156,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Builds the program as it is released.
-fn release_build() -> Result<PathBuf> {
+pub(crate) fn release_build() -> Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--bin", "modkeep"])
         .current_dir(workspace_root())

@@ -46,17 +46,38 @@ impl Report {
 
     /// Replaces this report's section in a file, or adds it at the end.
     pub(super) fn write_to(&self, file: &Path) -> Result<()> {
-        let before = match fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => PREFACE.to_owned(),
-            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+        let section = Section {
+            name: self.name,
+            text: self.text(),
         };
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        }
-        fs::write(file, with_section(&before, self.name, &self.text()))
-            .with_context(|| format!("writing {}", file.display()))
+        write_section(file, PREFACE, "bench", &section)
     }
+}
+
+/// A part of a file that is written by a command.
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) text: String,
+}
+
+/// Replaces a section in a file, or adds it at the end. A file that does not exist yet begins with `preface`.
+pub(crate) fn write_section(
+    file: &Path,
+    preface: &str,
+    command: &str,
+    section: &Section,
+) -> Result<()> {
+    let before = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => preface.to_owned(),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+    };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    let name = format!("{command}:{}", section.name);
+    fs::write(file, with_section(&before, &name, &section.text))
+        .with_context(|| format!("writing {}", file.display()))
 }
 
 fn line(cells: &[impl AsRef<str>]) -> String {
@@ -65,10 +86,7 @@ fn line(cells: &[impl AsRef<str>]) -> String {
 }
 
 fn with_section(text: &str, name: &str, section: &str) -> String {
-    let (start, end) = (
-        format!("<!-- bench:{name} -->\n"),
-        format!("<!-- /bench:{name} -->\n"),
-    );
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
     let section = format!("{start}{section}{end}");
     if let Some((before, rest)) = text.split_once(&start)
         && let Some((_, after)) = rest.split_once(&end)
@@ -79,7 +97,7 @@ fn with_section(text: &str, name: &str, section: &str) -> String {
 }
 
 /// What the figures depend on, in one line.
-pub(super) fn machine() -> String {
+pub(crate) fn machine() -> String {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let field = |text: &str, name: &str, separator: char| {
         text.lines()
@@ -175,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_section_is_added_once_and_then_replaced() {
-        let one = with_section("# B\n", "a", "first\n");
-        let two = with_section(&one, "b", "other\n");
-        let three = with_section(&two, "a", "second\n");
+        let one = with_section("# B\n", "bench:a", "first\n");
+        let two = with_section(&one, "bench:b", "other\n");
+        let three = with_section(&two, "bench:a", "second\n");
         assert_eq!(
             three,
             "# B\n\n<!-- bench:a -->\nsecond\n<!-- /bench:a -->\n\n\n<!-- bench:b -->\nother\n<!-- /bench:b -->\n"

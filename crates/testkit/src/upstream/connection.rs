@@ -106,8 +106,10 @@ impl Exchange<'_> {
         }
     }
 
-    /// Returns when the client hangs up, or the server stops (which shuts the socket down).
+    /// Returns when the client hangs up, the server's patience is over, or it stops (which shuts the socket down).
     fn wait_for_the_other_side(&mut self) {
+        let patience = self.shared.state().patience;
+        drop(self.stream.set_read_timeout(patience));
         let mut byte = [0];
         while matches!(self.stream.read(&mut byte), Ok(1)) {}
     }

@@ -70,6 +70,7 @@ struct State {
     bandwidth: Option<u64>,
     validators: bool,
     ranges: bool,
+    patience: Option<Duration>,
     requests: Vec<Request>,
     forgotten: usize,
     connections: usize,
@@ -79,7 +80,37 @@ struct State {
 struct Rule {
     paths: Paths,
     left: Option<usize>,
-    fault: Fault,
+    what: What,
+}
+
+/// What a rule does to a request.
+#[derive(Debug)]
+enum What {
+    /// Always this.
+    This(Fault),
+    /// To a share of the requests, one of these.
+    OneOf {
+        share: f64,
+        faults: Vec<Fault>,
+        random: fastrand::Rng,
+    },
+}
+
+impl What {
+    /// The fault for the next request; `None` if it is spared.
+    fn next(&mut self) -> Option<Fault> {
+        match self {
+            Self::This(fault) => Some(fault.clone()),
+            Self::OneOf {
+                share,
+                faults,
+                random,
+            } => {
+                let is_hit = random.f64() < *share;
+                is_hit.then(|| faults[random.usize(..faults.len())].clone())
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -145,6 +176,7 @@ impl UpstreamServer {
                 bandwidth: None,
                 validators: true,
                 ranges: true,
+                patience: None,
                 requests: Vec::new(),
                 forgotten: 0,
                 connections: 0,
@@ -208,14 +240,31 @@ impl UpstreamServer {
         self.shared.state().ranges = on;
     }
 
+    /// How long a connection that hangs or stalls stays open, as with a gateway that ends what is idle. At first it does
+    /// so for as long as the client likes.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        self.shared.state().patience = patience;
+    }
+
     /// From now on the requests for `paths` fail so. A fault set later goes before one set earlier.
     pub fn fail(&self, paths: impl Into<Paths>, fault: Fault) {
-        self.add_rule(paths.into(), None, fault);
+        self.add_rule(paths.into(), None, What::This(fault));
     }
 
     /// The next `times` requests for `paths` fail so; after that, what was there before is in force again.
     pub fn fail_times(&self, times: usize, paths: impl Into<Paths>, fault: Fault) {
-        self.add_rule(paths.into(), Some(times), fault);
+        self.add_rule(paths.into(), Some(times), What::This(fault));
+    }
+
+    /// From now on a share of the requests for `paths` (0 to 1) fails in one of these ways, chosen by dice with this seed.
+    pub fn fail_some(&self, share: f64, seed: u64, paths: impl Into<Paths>, faults: &[Fault]) {
+        assert!(!faults.is_empty(), "a choice of faults has some");
+        let what = What::OneOf {
+            share,
+            faults: faults.to_vec(),
+            random: fastrand::Rng::with_seed(seed),
+        };
+        self.add_rule(paths.into(), None, what);
     }
 
     /// The next request for `paths` fails so.
@@ -274,11 +323,11 @@ impl UpstreamServer {
         state.connections = 0;
     }
 
-    fn add_rule(&self, paths: Paths, left: Option<usize>, fault: Fault) {
+    fn add_rule(&self, paths: Paths, left: Option<usize>, what: What) {
         self.shared
             .state()
             .rules
-            .insert(0, Rule { paths, left, fault });
+            .insert(0, Rule { paths, left, what });
     }
 }
 

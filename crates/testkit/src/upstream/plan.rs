@@ -89,9 +89,9 @@ pub(super) fn plan(shared: &Shared, request: &Request) -> (Duration, Plan) {
             .rules
             .iter_mut()
             .find(|rule| rule.left != Some(0) && rule.paths.matches(&request.path))
-            .map(|rule| {
+            .and_then(|rule| {
                 rule.left = rule.left.map(|left| left - 1);
-                rule.fault.clone()
+                rule.what.next()
             });
         let canned = state
             .answers
