@@ -11,11 +11,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::backoff::pause;
+use crate::backoff::{jittered, pause};
 use crate::health::{Health, Kind};
 use crate::http::NoAnswer;
 use crate::observe::{Event, Outcome};
-use crate::severity::tries;
+use crate::severity::{is_outage, tries};
 use crate::tally::Tally;
 
 /// The longest wait that an upstream asks for and gets; of a longer one, whoever asked is told.
@@ -23,6 +23,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How often one request is sent to one upstream, for whatever reasons.
 const MOST_AT_ONE: u32 = 3;
+
+/// How often it is looked whether an upstream is back, when that is waited for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often one request, unless others have found it to be back, asks an upstream that is out of reach.
+const KNOCK: Duration = Duration::from_millis(500);
 
 /// One upstream, and how to put the request to it.
 pub(crate) struct Entrant<'a, T> {
@@ -38,6 +44,8 @@ pub(crate) struct Terms {
     pub(crate) kind: Kind,
     /// When an answer is due, whatever it is.
     pub(crate) deadline: Duration,
+    /// How long an outage is sat out, from its beginning.
+    pub(crate) outage: Duration,
 }
 
 /// Puts a request to upstreams, in their order. Returns the first usable answer; every other try is cancelled.
@@ -81,6 +89,15 @@ struct Standing {
     said: Option<NoAnswer>,
     /// When it may be asked again; `None`: not at all.
     again: Option<Instant>,
+    /// When it failed, if that looks like an outage that may soon be over.
+    out: Option<Outage>,
+}
+
+#[derive(Clone, Copy)]
+struct Outage {
+    failed: Instant,
+    /// When this request asks it again.
+    knock: Instant,
 }
 
 struct Campaign<'c, 'a, T: 'a> {
@@ -238,7 +255,33 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
                 return Step::Start(entrant, Reason::First);
             }
         }
-        Step::GiveUp
+        if someone_says_absent {
+            return Step::GiveUp;
+        }
+        self.sit_out(now)
+    }
+
+    /// Nobody can be asked. If that has only just begun, it is waited for the first to come back.
+    fn sit_out(&self, now: Instant) -> Step {
+        let mut wait = Step::GiveUp;
+        for (entrant, standing) in self.standings.iter().enumerate() {
+            let health = self.entrants[entrant].health;
+            let Some(outage) = standing.out else { continue };
+            if health.last_answer().is_some_and(|at| at > outage.failed) {
+                return Step::Start(entrant, Reason::First);
+            }
+            let Some(since) = health.out_since() else {
+                continue;
+            };
+            if now >= since + self.terms.outage {
+                continue;
+            }
+            if outage.knock <= now {
+                return Step::Start(entrant, Reason::Retry);
+            }
+            wait = Step::Wait((now + LOOK).min(self.deadline));
+        }
+        wait
     }
 
     /// Whom to ask beside tries that take too long, when all that are well have been asked: one of those again, by a
@@ -295,6 +338,9 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
         if !is_paid_for {
             if reason == Reason::Retry {
                 standing.again = None;
+                if let Some(outage) = &mut standing.out {
+                    outage.knock = now + jittered(KNOCK, fastrand::f64());
+                }
             } else if self.attempts.iter().all(|attempt| attempt.suspect <= now) {
                 for attempt in &mut self.attempts {
                     attempt.suspect = self.deadline;
@@ -310,6 +356,7 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
         }
         standing.started += 1;
         standing.again = None;
+        standing.out = None;
         let id = self.next_id;
         self.next_id += 1;
         let patience = health.patience(self.terms.kind);
@@ -393,6 +440,10 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
             NoAnswer::Failed(failure) => {
                 health.failed(failure, attempt.began);
                 standing.failed += 1;
+                standing.out = is_outage(failure.label).then(|| Outage {
+                    failed: now,
+                    knock: now + jittered(KNOCK, fastrand::f64()),
+                });
                 if standing.failed < tries(failure.label) {
                     let wait = pause(standing.failed, fastrand::f64());
                     let wait = wait.max(failure.retry_after.unwrap_or_default());

@@ -228,6 +228,7 @@ impl Inner {
         Terms {
             kind,
             deadline: self.network.limits.deadline,
+            outage: self.network.limits.outage,
         }
     }
 

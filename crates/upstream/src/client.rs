@@ -28,6 +28,9 @@ pub struct Limits {
     /// For a request to a chain: to the end of a small file, or the first bytes of a zip, from whatever upstream and
     /// after however many tries.
     pub deadline: Duration,
+    /// From the first of the failures in a row that show an upstream to be out of reach: for so long, requests that
+    /// nobody else can answer wait for it to come back. Those that come later are told at once.
+    pub outage: Duration,
 }
 
 impl Default for Limits {
@@ -39,6 +42,7 @@ impl Default for Limits {
             low_speed: 8 << 10,
             small: Duration::from_mins(1),
             deadline: Duration::from_mins(1),
+            outage: Duration::from_secs(10),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::breaker::{Breaker, BreakerState, Change};
 use crate::budget::Budget;
 use crate::latency::Latency;
 use crate::observe::{Event, Observer, Outcome};
-use crate::severity::weight;
+use crate::severity::{is_outage, weight};
 
 /// The longest that an upstream's `Retry-After` keeps other requests away from it.
 const LONGEST_REST: Duration = Duration::from_mins(1);
@@ -49,6 +49,8 @@ struct State {
     rests_until: Option<Instant>,
     last_failure: Option<Failure>,
     last_answer: Option<Instant>,
+    /// The first of the failures in a row that show it to be out of reach.
+    out_since: Option<Instant>,
     /// Moving average of the share of failures.
     failing: f64,
     counts: Counts,
@@ -104,6 +106,7 @@ impl Health {
                 rests_until: None,
                 last_failure: None,
                 last_answer: None,
+                out_since: None,
                 failing: 0.0,
                 counts: Counts::default(),
             }),
@@ -156,6 +159,11 @@ impl Health {
         self.state().last_answer
     }
 
+    /// Since when it has been out of reach.
+    pub(crate) fn out_since(&self) -> Option<Instant> {
+        self.state().out_since
+    }
+
     /// The last failure, unless it has answered since.
     pub(crate) fn last_failure(&self) -> Option<Failure> {
         self.state().last_failure.clone()
@@ -201,6 +209,7 @@ impl Health {
             state.latency_mut(kind).record(elapsed);
             state.last_failure = None;
             state.last_answer = Some(now);
+            state.out_since = None;
             state.failing *= 0.8;
             state.breaker.succeeded(now)
         };
@@ -230,6 +239,9 @@ impl Health {
         let change = {
             let mut state = self.state();
             state.last_failure = Some(failure.clone());
+            if is_outage(failure.label) {
+                state.out_since.get_or_insert(began);
+            }
             state.failing += 0.2 * (1.0 - state.failing);
             if failure.label == Label::Goproxy429
                 && let Some(rest) = failure.retry_after

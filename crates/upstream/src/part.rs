@@ -20,6 +20,8 @@ pub(crate) struct Cut {
     /// The upstream that announced it, and the entity tag it gave.
     pub(crate) begun_by: String,
     pub(crate) etag: Option<String>,
+    /// The upstream that is not to be asked, because it is too slow.
+    pub(crate) too_slow: Option<String>,
 }
 
 /// What an answer to a request for a range is.
@@ -151,6 +153,7 @@ mod tests {
             len,
             begun_by: "https://a.example".into(),
             etag: None,
+            too_slow: None,
         };
         let table = [
             (

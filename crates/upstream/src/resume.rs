@@ -23,6 +23,10 @@ use crate::{BodyStream, Failure, Request, ZipReply};
 const MOST_BARREN: u32 = 3;
 /// When nothing has come for so long, the rest is asked for elsewhere, beside the transfer that stands still.
 const STALL: Duration = Duration::from_secs(2);
+/// When less than this has come in so long a time of waiting, somebody else is asked for the rest, too.
+const CRAWL: u64 = 16 << 10;
+/// What came since then is kept to compare it, up to so many bytes. Who sends more no longer crawls.
+const MOST_COMPARED: usize = 1 << 20;
 /// How many bytes before the cut are asked for again. If they differ, it is another file.
 const OVERLAP: usize = 16 << 10;
 
@@ -54,11 +58,12 @@ pub(crate) fn resumable(reply: ZipReply, chain: Arc<Inner>, request: Request) ->
     continued(reply, open, blame)
 }
 
-/// Asks for the rest: those who began first, then the others.
+/// Asks for the rest: those who began first, then the others; those who are too slow not at all.
 async fn take_up(chain: &Inner, request: &Request, cut: &Cut) -> Option<Rest> {
     let mut entrants: Vec<Entrant<'_, Rest>> = chain
         .http_upstreams()
         .filter(|(upstream, _)| request.may_ask(upstream.source()))
+        .filter(|(upstream, _)| cut.too_slow.as_deref() != Some(upstream.source()))
         .map(|(upstream, http)| Entrant {
             health: &upstream.health,
             is_authority: false,
@@ -89,6 +94,14 @@ async fn take_up(chain: &Inner, request: &Request, cut: &Cut) -> Option<Rest> {
 
 type Blame = Box<dyn Fn(&Failure, Instant) + Send + Sync>;
 
+/// Whether somebody else is asked for the rest because the transfer crawls. That is done once.
+enum Overtaking {
+    NotYet,
+    /// What came since then is what the other will repeat.
+    Asked(BoxFuture<'static, Option<Rest>>, BytesMut),
+    Done,
+}
+
 /// One transfer, with what it takes to go on.
 struct Transfer {
     body: BodyStream,
@@ -104,6 +117,9 @@ struct Transfer {
     begun_by: String,
     etag: Option<String>,
     barren: u32,
+    /// How long pieces were waited for, and how many bytes came in that time.
+    window: (Duration, u64),
+    overtaking: Overtaking,
     open: Open,
     blame: Blame,
 }
@@ -120,6 +136,8 @@ fn continued(reply: ZipReply, open: Open, blame: Blame) -> ZipReply {
         begun_by: reply.source.clone(),
         etag: reply.etag.clone(),
         barren: 0,
+        window: (Duration::ZERO, 0),
+        overtaking: Overtaking::NotYet,
         open,
         blame,
     };
@@ -170,9 +188,14 @@ impl Transfer {
 
     /// The next piece; if it is long in coming, of whoever is the first to have more.
     async fn next_or_taken_up(&mut self) -> Option<Result<Bytes, Failure>> {
-        if let Ok(piece) = tokio::time::timeout(STALL, self.body.next()).await {
+        let asked = Instant::now();
+        if let Ok(piece) = tokio::time::timeout(STALL, self.next_or_overtaken()).await {
+            if let Some(Ok(bytes)) = &piece {
+                self.measure(asked.elapsed(), bytes.len() as u64);
+            }
             return piece;
         }
+        self.overtaking = Overtaking::Done;
         if self.barren >= MOST_BARREN {
             return self.body.next().await;
         }
@@ -186,6 +209,44 @@ impl Transfer {
         self.body.next().await
     }
 
+    /// The next piece; of somebody faster, when one is found who was asked.
+    async fn next_or_overtaken(&mut self) -> Option<Result<Bytes, Failure>> {
+        let Overtaking::Asked(other, _) = &mut self.overtaking else {
+            return self.body.next().await;
+        };
+        let rest = tokio::select! {
+            biased;
+            piece = self.body.next() => return piece,
+            rest = other => rest,
+        };
+        let asked = std::mem::replace(&mut self.overtaking, Overtaking::Done);
+        if let (Some(rest), Overtaking::Asked(_, since)) = (rest, asked) {
+            let detail = format!("less than {CRAWL} bytes in {STALL:?}");
+            (self.blame)(&self.failure(Label::GoproxySlow, &detail), self.began);
+            tracing::info!(from = %rest.source, offset = self.offset, "a slow transfer is overtaken");
+            self.go_on_with(rest);
+            self.repeated = since.freeze();
+        }
+        self.body.next().await
+    }
+
+    /// Takes note of the speed, and asks somebody else when it is too low.
+    fn measure(&mut self, waited: Duration, bytes: u64) {
+        let (time, sum) = (self.window.0 + waited, self.window.1 + bytes);
+        if time < STALL {
+            self.window = (time, sum);
+            return;
+        }
+        self.window = (Duration::ZERO, 0);
+        if sum < CRAWL && matches!(self.overtaking, Overtaking::NotYet) {
+            let cut = Cut {
+                too_slow: Some(self.source.clone()),
+                ..self.cut()
+            };
+            self.overtaking = Overtaking::Asked((self.open)(cut), self.tail.clone());
+        }
+    }
+
     /// Whether the transfer goes on after a failure.
     async fn take_up(&mut self, failure: &Failure) -> bool {
         let is_hopeless = matches!(failure.label, Label::ModZipTooLarge)
@@ -197,6 +258,7 @@ impl Transfer {
             tokio::time::sleep(pause(self.barren, fastrand::f64())).await;
         }
         self.barren += 1;
+        self.overtaking = Overtaking::Done;
         match (self.open)(self.cut()).await {
             Some(rest) => {
                 tracing::info!(from = %rest.source, offset = self.offset, cause = %failure, "a transfer is taken up");
@@ -213,6 +275,7 @@ impl Transfer {
             len: self.len,
             begun_by: self.begun_by.clone(),
             etag: self.etag.clone(),
+            too_slow: None,
         }
     }
 
@@ -221,6 +284,7 @@ impl Transfer {
         self.source = rest.source;
         self.began = Instant::now();
         self.repeated = self.tail.clone().freeze();
+        self.window = (Duration::ZERO, 0);
     }
 
     /// What of a piece was not handed on yet.
@@ -238,6 +302,12 @@ impl Transfer {
     fn note(&mut self, piece: &Bytes) {
         self.barren = 0;
         self.offset += piece.len() as u64;
+        if let Overtaking::Asked(_, since) = &mut self.overtaking {
+            since.extend_from_slice(piece);
+            if since.len() > MOST_COMPARED {
+                self.overtaking = Overtaking::Done;
+            }
+        }
         let fresh = piece.len().min(OVERLAP);
         let stale = (self.tail.len() + fresh).saturating_sub(OVERLAP);
         let _dropped = self.tail.split_to(stale.min(self.tail.len()));

@@ -24,6 +24,21 @@ pub(crate) fn tries(label: Label) -> u32 {
     }
 }
 
+/// Whether it may be the network that is gone, and may soon be back: no answer came, neither from the upstream nor in its
+/// name.
+pub(crate) fn is_outage(label: Label) -> bool {
+    matches!(
+        label,
+        Label::TcpRefused
+            | Label::TcpReset
+            | Label::TcpTimeout
+            | Label::TcpNoRoute
+            | Label::TlsHandshakeTimeout
+            | Label::DnsTimeout
+            | Label::DnsServfail
+    )
+}
+
 /// What a failure says about the upstream as a whole.
 pub(crate) fn weight(label: Label) -> Weight {
     match label {

@@ -103,6 +103,25 @@ async fn ask_for<'a>(
     kind: Kind,
     deadline: Duration,
 ) -> Result<&'a str, Tally> {
+    let terms = Terms {
+        kind,
+        deadline,
+        outage: Duration::ZERO,
+    };
+    ask_on(mirrors, terms).await
+}
+
+/// As a server does that is set to wait for the end of an outage.
+async fn ask_patiently<'a>(mirrors: &[&'a Mirror]) -> Result<&'a str, Tally> {
+    let terms = Terms {
+        kind: Kind::Small,
+        deadline: Duration::from_mins(1),
+        outage: Duration::from_secs(10),
+    };
+    ask_on(mirrors, terms).await
+}
+
+async fn ask_on<'a>(mirrors: &[&'a Mirror], terms: Terms) -> Result<&'a str, Tally> {
     let entrants: Vec<Entrant<'a, &'a str>> = mirrors
         .iter()
         .map(|mirror| {
@@ -114,7 +133,7 @@ async fn ask_for<'a>(
             }
         })
         .collect();
-    run(&entrants, Terms { kind, deadline }, |_| Outcome::Answered).await
+    run(&entrants, terms, |_| Outcome::Answered).await
 }
 
 async fn ask<'a>(mirrors: &[&'a Mirror]) -> Result<&'a str, Tally> {
@@ -322,6 +341,91 @@ async fn a_hang_at_the_only_upstream_is_asked_again_beside() {
         let (answer, took) = timed(ask(&[&only])).await;
         assert!(answer.is_ok() && took < ms(400), "{took:?}");
     }
+}
+
+/// Fails so until some time after now, and is sound from then on.
+fn back_after(down: Duration, failing: Does) -> impl Fn(u32) -> Does + Send + Sync + 'static {
+    let back = Instant::now() + down;
+    move |_| {
+        if Instant::now() < back {
+            failing
+        } else {
+            SOUND
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_outage_is_sat_out_and_the_load_stays_small() {
+    for failing in [REFUSED, BLACK_HOLE] {
+        let (a, b) = (
+            Mirror::new("a", back_after(ms(4000), failing)),
+            Mirror::new("b", back_after(ms(4000), failing)),
+        );
+        let waiting = (0..60).map(|n| {
+            let mirrors = [&a, &b];
+            async move {
+                tokio::time::sleep(ms(n * 30)).await;
+                timed(ask_patiently(&mirrors)).await
+            }
+        });
+        for (answer, took) in futures_util::future::join_all(waiting).await {
+            assert!(answer.is_ok(), "{failing:?}: {took:?}");
+            assert!(took < ms(7500), "{failing:?}: {took:?}");
+        }
+        // Two first tries and the answer for each, and at either what the budget of retries allows: 20, one a second, and
+        // a fifth of the requests.
+        let load = a.asked() + b.asked();
+        assert!(load < 60 * 3 + 2 * (20 + 8 + 36), "{failing:?}: {load}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_long_outage_only_those_wait_who_came_at_its_beginning() {
+    let (a, b) = (Mirror::new("a", |_| REFUSED), Mirror::new("b", |_| REFUSED));
+    let (answer, took) = timed(ask_patiently(&[&a, &b])).await;
+    assert_eq!(labels(&answer.unwrap_err()), [Label::TcpRefused; 2]);
+    assert!(took >= ms(9000) && took < ms(11_000), "{took:?}");
+    for _ in 0..20 {
+        let (answer, took) = timed(ask_patiently(&[&a, &b])).await;
+        assert!(answer.is_err() && took < ms(500), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_outage_is_over_for_the_first_who_asks_after_it() {
+    let (a, b) = (
+        Mirror::new("a", |_| BLACK_HOLE),
+        Mirror::new("b", |_| REFUSED),
+    );
+    // Somebody asks every ten seconds.
+    for _ in 0..360 {
+        assert!(ask_patiently(&[&a, &b]).await.is_err());
+        tokio::time::sleep(ms(10_000)).await;
+    }
+    let load = a.asked() + b.asked();
+    assert!(load < 360 * 6 + 60, "{load}");
+    a.now_does(|_| SOUND);
+    b.now_does(|_| SOUND);
+    let (answer, took) = timed(ask_patiently(&[&a, &b])).await;
+    assert!(answer.is_ok() && took < ms(100), "{took:?}");
+    for _ in 0..20 {
+        assert!(ask_patiently(&[&a, &b]).await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_an_outage_when_another_says_absent_or_fails_for_good() {
+    let (out, knows) = (
+        Mirror::new("a", |_| REFUSED),
+        Mirror::new("b", |_| Does::Absent(ms(20))),
+    );
+    let (tally, took) = timed(ask_patiently(&[&out, &knows])).await;
+    assert!(tally.unwrap_err().absence().is_err());
+    assert!(took < ms(500), "{took:?}");
+    let ill = Mirror::new("c", |_| Does::Fail(Label::Goproxy5xx, ms(5)));
+    let (tally, took) = timed(ask_patiently(&[&ill])).await;
+    assert!(tally.is_err() && took < ms(500), "{took:?}");
 }
 
 /// Every kind of failure, with the time it takes to show.

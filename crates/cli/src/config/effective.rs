@@ -147,6 +147,7 @@ impl Checker<'_> {
         let small = self.parse("upstreams.small-timeout", value::positive_duration);
         let low_speed = self.parse("upstreams.low-speed", value::bytes);
         let deadline = self.parse("upstreams.deadline", value::positive_duration);
+        let outage = self.parse("upstreams.outage-wait", value::duration);
         let upstream_order = self.parse("upstreams.order", upstream_order);
         let probe_interval = self.parse("upstreams.probe-interval", value::positive_duration);
         let ttl = self.parse("cache.ttl", value::duration);
@@ -181,6 +182,7 @@ impl Checker<'_> {
                 low_speed: low_speed?,
                 small: small?,
                 deadline: deadline?,
+                outage: outage?,
             },
             upstream_order: upstream_order?,
             probe_interval: probe_interval?,

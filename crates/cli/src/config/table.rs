@@ -276,6 +276,13 @@ pub const SETTINGS: &[Setting] = &[
     )
     .reloadable(),
     setting(
+        "upstreams.outage-wait",
+        ValueKind::Duration,
+        "10s",
+        "How long, from the first failure on, requests wait for upstreams that are out of reach to come back when nobody else can answer. Who comes later is told at once. 0s: nobody waits.",
+    )
+    .reloadable(),
+    setting(
         "upstreams.connect-timeout",
         ValueKind::Duration,
         "1s",

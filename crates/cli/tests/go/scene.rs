@@ -83,6 +83,8 @@ pub(crate) fn isolated(command: ModkeepCommand) -> ModkeepCommand {
     command
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
         .env("GOENV", "off")
+        // What is down in a test stays down.
+        .env("MODKEEP_UPSTREAMS_OUTAGE_WAIT", "0s")
         .sumdb("off")
 }
 

@@ -152,6 +152,8 @@ fn serve_for_good(tree: &Tree) -> (UpstreamServer, OwnedFd) {
 pub(crate) fn isolated(command: ModkeepCommand) -> ModkeepCommand {
     command
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
+        // What is down in a test stays down; a test that is about an outage says otherwise.
+        .env(&variable("upstreams.outage-wait"), "0s")
         .env("GOENV", "off")
 }
 

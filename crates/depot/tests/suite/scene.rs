@@ -85,6 +85,7 @@ pub(crate) fn chain(list: &str) -> Chain {
             low_speed: 1,
             small: Duration::from_secs(10),
             deadline: Duration::from_secs(10),
+            outage: Duration::ZERO,
         },
         first_is_authoritative: false,
         order: upstream::Order::Configured,

@@ -111,6 +111,7 @@ pub(crate) const PATIENT: Limits = Limits {
     low_speed: 1,
     small: Duration::from_secs(20),
     deadline: Duration::from_secs(20),
+    outage: Duration::ZERO,
 };
 
 /// So little that waiting for it is no burden; one of the limits is the one that a test is about.

@@ -220,3 +220,44 @@ async fn a_zip_that_is_announced_as_too_large_is_not_begun() {
         "limit of 500 MiB",
     );
 }
+
+#[tokio::test]
+async fn a_zip_that_crawls_is_overtaken_by_another_upstream() {
+    let (first, second) = (Scene::new(), Scene::new());
+    std::fs::copy(first.tree.file(ZIP), second.tree.file(ZIP)).unwrap();
+    let crawl = Fault::Drip {
+        bytes: 100,
+        every: std::time::Duration::from_millis(40),
+    };
+    first.upstream.fail("*", crawl);
+    let chain = format!("{},{}", first.upstream.url(), second.upstream.url());
+    let options = Options::new(&chain);
+    // A second one that cannot send parts is read again from its beginning.
+    for ranges in [true, false] {
+        second.upstream.set_ranges(ranges);
+        second.upstream.forget();
+        let reply = options.chain().fetch_zip(&request(ZIP)).await.unwrap();
+        assert_eq!(reply.source, first.upstream.url());
+        assert!(drain(reply).await.unwrap() == first.source(ZIP), "{ranges}");
+        let asked = second.upstream.requests();
+        assert_eq!(asked.len(), 1, "{ranges}");
+        assert!(asked[0].header("Range").is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_zip_that_crawls_goes_on_when_nobody_else_has_it() {
+    let scene = Scene::new();
+    let crawl = Fault::Drip {
+        bytes: 10_000,
+        every: std::time::Duration::from_millis(1500),
+    };
+    scene.upstream.fail_once("*", crawl);
+    let reply = scene.chain().fetch_zip(&request(ZIP)).await;
+    let mut reply = reply.unwrap();
+    let mut bytes = 0;
+    while bytes < 30_000 {
+        bytes += reply.body.next().await.unwrap().unwrap().len();
+    }
+    assert_eq!(scene.upstream.requests().len(), 1);
+}
