@@ -35,7 +35,8 @@ impl Report {
                  request unless something else is said, and ends a connection that hangs after {} s. Every client starts \
                  with an empty module cache; modkeep starts with an empty store unless it is called warm, and verifies \
                  against a checksum database. No origin can be reached, so `direct` is the end of the chain. A build that \
-                 fails is repeated until it succeeds.\n\n\
+                 fails is repeated at once, without a pause, until it succeeds or was tried {} times (fewer where nothing \
+                 changes): during an outage all tries may be over before it is.\n\n\
                  *first try*: builds that succeeded at once. *requests*: share answered with 200, as the client saw \
                  them. *p50*, *p99*: to the head of an answer. *wait*: mean over all files from the first request for it \
                  to the answer that counted, repeated builds included. *build*: mean until success, or until given up \
@@ -43,7 +44,8 @@ impl Report {
                 machine(),
                 load_average(),
                 rig.modules,
-                GATEWAY_PATIENCE.as_secs()
+                GATEWAY_PATIENCE.as_secs(),
+                rig.attempts()
             ),
             sections: Vec::new(),
         }

@@ -130,7 +130,7 @@ impl<'a> Comparison<'a> {
             case,
             chain: chain.iter().map(|url| (*url).to_owned()).collect(),
             builds: [if rig.quick { 1 } else { 3 }; 3],
-            attempts: if rig.quick { 3 } else { 10 },
+            attempts: rig.attempts(),
             limit: Duration::from_secs(if rig.quick { 60 } else { 150 }),
             warm: false,
             go_sum: true,
@@ -188,6 +188,11 @@ impl Rig {
         let mirror = Mirror::start(self.tree.root())?;
         mirror.order(Order::Delay(ROUND_TRIP))?;
         Ok(mirror)
+    }
+
+    /// How often a build is tried in all.
+    pub(super) fn attempts(&self) -> usize {
+        if self.quick { 3 } else { 10 }
     }
 
     pub(super) fn project(&self) -> &Path {
