@@ -11,6 +11,7 @@ use crate::databases::databases;
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
+use crate::recheck;
 use crate::shared::Shared;
 use crate::{ScrubTotals, Settings};
 
@@ -46,15 +47,16 @@ impl Depot {
             workers: workers(),
             refused_files: AtomicU64::new(0),
             unverified_files: AtomicU64::new(0),
+            rechecks: Arc::default(),
             negatives: Negatives::new(),
             watch: Watch::default(),
             stored_files: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
             scrubbed: ScrubTotals::default(),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Arc::new(shared);
+        recheck::start(&shared);
+        Self { shared }
     }
 
     /// Uses another chain and other settings from now on. Fetches under way end as they began.
@@ -66,10 +68,12 @@ impl Depot {
         shared.databases.store(Arc::new(databases));
         self.shared.settings.store(Arc::new(settings));
         self.shared.negatives.clear();
+        // What nobody vouched for may be covered now.
+        self.shared.rechecks.owe();
     }
 
-    /// Opens the records, adds what an earlier process could not write down, and counts what is stored. Takes as long as
-    /// it takes; nothing waits for it.
+    /// Opens the records, adds what an earlier process could not write down, counts what is stored, and lets what nobody
+    /// has proven be checked. Takes as long as it takes; nothing waits for it.
     pub async fn catch_up(&self) {
         let (store, records) = (&self.shared.store, &self.shared.records);
         let scope = match records.was_replaced().await {
@@ -100,6 +104,7 @@ impl Depot {
                 .stored_bytes
                 .fetch_add(totals.bytes, Ordering::Relaxed);
         }
+        self.shared.rechecks.owe();
     }
 
     /// The chain in use.
@@ -129,7 +134,8 @@ impl Depot {
             .iter()
             .map(|(_, database)| database.in_flight())
             .sum();
-        self.shared.files.len() + self.shared.answers.len() + asked
+        let fetches = self.shared.files.len() + self.shared.answers.len();
+        fetches + asked + self.shared.rechecks.under_way()
     }
 
     /// Files that were fetched since the start and not believed.
@@ -162,6 +168,7 @@ impl Depot {
 
     /// Waits until no fetch is under way or `limit` has passed, and writes everything down.
     pub async fn close(&self, limit: Duration) {
+        self.shared.rechecks.stop();
         let idle = async {
             while self.in_flight() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;

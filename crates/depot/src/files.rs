@@ -256,9 +256,13 @@ impl Fetching {
             request_id,
             ..
         } = self;
+        let mut other = None;
         if let Some(judging) = judging {
             match judging.judge_mod(&reply.body, &reply.source).await {
-                Ok(pin) => shared.pin(pin).await,
+                Ok(judged) => {
+                    other = judged.other;
+                    shared.pin(judged.pin).await;
+                }
                 Err(error) => {
                     let bytes = RefusedBytes::Small(reply.body);
                     shared.set_aside(key, bytes, &error, request_id).await;
@@ -290,6 +294,9 @@ impl Fetching {
             Err(error) => {
                 tracing::error!(file = %key, %error, "served, but could not be stored");
             }
+        }
+        if let Some(other) = other {
+            shared.pin_other(other).await;
         }
         Ok(())
     }
@@ -343,8 +350,8 @@ impl Fetching {
                 .map(Some),
             None => Ok(None),
         };
-        let pin = match judged {
-            Ok(pin) => pin,
+        let judged = match judged {
+            Ok(judged) => judged,
             Err(error) => {
                 let is_given = outflow.fail(&error);
                 let bytes = RefusedBytes::Draft(draft);
@@ -354,9 +361,11 @@ impl Fetching {
                 return Err(refused(error, is_given));
             }
         };
-        let (publish_key, hash) = (key.clone(), pin.as_ref().map(|pin| pin.hash));
-        if let Some(pin) = pin {
-            shared.pin(pin).await;
+        let (publish_key, mut hash, mut other) = (key.clone(), None, None);
+        if let Some(judged) = judged {
+            hash = Some(judged.pin.hash);
+            other = judged.other;
+            shared.pin(judged.pin).await;
         }
         // From here on every byte may be read. Those who wait need not wait for the disk.
         outflow.complete(draft.len());
@@ -371,6 +380,9 @@ impl Fetching {
             Err(error) => {
                 tracing::error!(file = %key, %error, "served, but could not be stored");
             }
+        }
+        if let Some(other) = other {
+            shared.pin_other(other).await;
         }
         Ok(())
     }

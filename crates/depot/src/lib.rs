@@ -21,6 +21,7 @@ mod growing;
 mod moved;
 mod negative;
 mod origin;
+mod recheck;
 mod reply;
 mod scrub;
 mod settings;

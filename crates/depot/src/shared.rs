@@ -5,13 +5,14 @@ use arc_swap::ArcSwap;
 use gomod::{ModulePath, Revision};
 use jiff::Timestamp;
 use modzip::Workers;
-use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Store};
+use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Store};
 use trust::Database;
 use upstream::Chain;
 
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
+use crate::recheck::Rechecks;
 use crate::reply::{FileReply, Refreshed};
 use crate::{DepotError, ScrubTotals, Settings, SumdbRoute};
 
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) workers: Workers,
     pub(crate) refused_files: AtomicU64,
     pub(crate) unverified_files: AtomicU64,
+    pub(crate) rechecks: Arc<Rechecks>,
     pub(crate) negatives: Negatives,
     pub(crate) watch: Watch,
     pub(crate) stored_files: AtomicU64,
@@ -74,15 +76,35 @@ impl Shared {
         self.stored_files.fetch_add(1, Ordering::Relaxed);
         self.stored_bytes
             .fetch_add(published.stored.len(), Ordering::Relaxed);
+        let source = self.with_revision(&key, crate::origin::recorded(&from.source));
         let record = FileRecord {
+            source: Some(source.await),
             key,
             size: published.stored.len(),
             digest: published.digest,
-            source: Some(crate::origin::recorded(&from.source)),
             etag: from.etag,
             stored: Timestamp::now(),
         };
         self.records.add(record).await;
+    }
+
+    /// Adds the commit of a version to its repository, which was asked for it a moment ago.
+    async fn with_revision(&self, key: &FileKey, source: Source) -> Source {
+        let repositories = self.settings.load().repositories.clone();
+        let (Source::Repository { url, .. }, Some(vcs)) = (&source, repositories) else {
+            return source;
+        };
+        let revision = Revision::from(key.version.clone());
+        match vcs.info(&key.module, &revision).await {
+            Ok(info) => {
+                let commit = info.origin.map(|origin| origin.hash);
+                Source::repository(url, commit.filter(|hash| !hash.is_empty()))
+            }
+            Err(error) => {
+                tracing::warn!(file = %key, %error, "recorded without its commit");
+                source
+            }
+        }
     }
 
     /// Does something that may wait for the disk where waiting is allowed.

@@ -53,7 +53,7 @@ impl Shared {
     }
 
     /// Why a module is believed as it was first seen, if no database covers it.
-    fn exemption_of(&self, module: &ModulePath) -> FirstSightReason {
+    pub(crate) fn exemption_of(&self, module: &ModulePath) -> FirstSightReason {
         let settings = self.settings.load();
         let globs = [&settings.private, &settings.no_sumdb];
         globs
@@ -83,15 +83,21 @@ impl Shared {
         let database = self.database_of(&key.module);
         let may_wait = self.settings.load().verify == VerifyMode::WhenReachable;
         let wanted = module.clone();
+        let rechecks = self.rechecks.clone();
         let basis = tokio::spawn(async move {
             let Some(database) = database else {
                 return Ok(Basis::Uncovered);
             };
             match database.lookup(&wanted).await {
-                Ok(proven) => Ok(Basis::Record {
-                    database: database.name().into(),
-                    proven,
-                }),
+                Ok(proven) => {
+                    if proven.fetched {
+                        rechecks.database_answers();
+                    }
+                    Ok(Basis::Record {
+                        database: database.name().into(),
+                        proven,
+                    })
+                }
                 Err(error @ TrustError::OutOfReach { .. }) if may_wait => {
                     Ok(Basis::Unchecked(error))
                 }
@@ -112,10 +118,27 @@ impl Shared {
 impl Shared {
     /// Remembers what a file was, so that it must be that for ever.
     pub(crate) async fn pin(&self, pin: Pin) {
-        if matches!(pin.verification, Verification::Unchecked { .. }) {
+        let is_owed = matches!(pin.verification, Verification::Unchecked { .. });
+        if is_owed {
             self.unverified_files.fetch_add(1, Ordering::Relaxed);
         }
         self.records.pin(pin).await;
+        if is_owed {
+            self.rechecks.owe();
+        }
+    }
+
+    /// Remembers what the record of a version states about its other file, which may not be here yet. Where that one
+    /// is held to another hash, what is stored is to be checked first.
+    pub(crate) async fn pin_other(&self, pin: Pin) {
+        match self.records.expected(&pin.module).await {
+            Ok(expected) if expected.hash(pin.file).is_none_or(|hash| hash == pin.hash) => {
+                self.records.pin(pin).await;
+            }
+            Ok(_) => self.rechecks.owe(),
+            // The look-up of the other file will pin it.
+            Err(_) => {}
+        }
     }
 
     /// Keeps bytes that were refused, with both hashes, for whoever wants to know.
@@ -130,20 +153,9 @@ impl Shared {
             return;
         };
         let evidence = Evidence {
-            key: key.clone(),
-            reason: QuarantineReason::HashMismatch,
-            detail: report.to_string(),
-            found: Some(Claim {
-                hash: report.mismatch.found.to_string(),
-                from: report.from.clone(),
-            }),
-            expected: Some(Claim {
-                hash: report.mismatch.expected.to_string(),
-                from: report.mismatch.authority.clone(),
-            }),
             source: Some(crate::origin::recorded(&report.from)),
-            time: Timestamp::now(),
             request_id: Some(request_id.to_owned()).filter(|id| !id.is_empty()),
+            ..evidence_of(key, report)
         };
         let kept = self
             .on_disk(move |store| match refused {
@@ -170,6 +182,34 @@ impl Shared {
     }
 }
 
+/// What is known against bytes that have another hash than they must have.
+pub(crate) fn evidence_of(key: &FileKey, report: &Mismatched) -> Evidence {
+    Evidence {
+        key: key.clone(),
+        reason: QuarantineReason::HashMismatch,
+        detail: report.to_string(),
+        found: Some(Claim {
+            hash: report.mismatch.found.to_string(),
+            from: report.from.clone(),
+        }),
+        expected: Some(Claim {
+            hash: report.mismatch.expected.to_string(),
+            from: report.mismatch.authority.clone(),
+        }),
+        source: None,
+        time: Timestamp::now(),
+        request_id: None,
+    }
+}
+
+/// What a file was found to be.
+pub(crate) struct Judged {
+    /// To be remembered of it before anybody has the whole.
+    pub(crate) pin: Pin,
+    /// What the same record states about the other file of the version.
+    pub(crate) other: Option<Pin>,
+}
+
 /// Bytes that were refused.
 pub(crate) enum RefusedBytes {
     Draft(Draft),
@@ -178,7 +218,11 @@ pub(crate) enum RefusedBytes {
 
 impl Judging {
     /// Whether a go.mod file is what it must be.
-    pub(crate) async fn judge_mod(&mut self, body: &[u8], source: &str) -> Result<Pin, DepotError> {
+    pub(crate) async fn judge_mod(
+        &mut self,
+        body: &[u8],
+        source: &str,
+    ) -> Result<Judged, DepotError> {
         self.judge(modzip::hash_go_mod(body), source).await
     }
 
@@ -188,7 +232,7 @@ impl Judging {
         draft: &Draft,
         workers: &Workers,
         source: &str,
-    ) -> Result<Pin, DepotError> {
+    ) -> Result<Judged, DepotError> {
         let (file, len) = (draft.file().clone(), draft.len());
         let (module, workers) = (self.module.clone(), workers.clone());
         let hashing = tokio::task::spawn_blocking(move || {
@@ -201,78 +245,107 @@ impl Judging {
             .map_err(|_| DepotError::Lost)?
             .map_err(|error| unsound(&error, source))?;
         // First what the database says: that a zip is another module's is told by its hash, too.
-        let pin = self.judge(hash, source).await?;
+        let judged = self.judge(hash, source).await?;
         fit.map_err(|error| unsound(&error, source))?;
-        Ok(pin)
+        Ok(judged)
     }
 
-    async fn judge(&mut self, found: H1, source: &str) -> Result<Pin, DepotError> {
-        let basis = match (&mut self.basis).await {
-            Ok(Ok(basis)) => basis,
-            Ok(Err(error)) => return Err(self.unverified(error)),
-            Err(_) => return Err(DepotError::Lost),
-        };
-        let judged = basis.judge(self.part, found);
-        let outage = match &basis {
-            Basis::Unchecked(error) => error.to_string(),
-            _ => String::new(),
+    async fn judge(&mut self, found: H1, source: &str) -> Result<Judged, DepotError> {
+        let Ok(basis) = (&mut self.basis).await else {
+            return Err(DepotError::Lost);
         };
         // Asked again if another upstream is tried.
-        self.basis = tokio::spawn(std::future::ready(Ok(basis)));
-        let standing = judged.map_err(|disbelief| match disbelief {
-            Disbelief::Mismatch(mismatch) => self.mismatch(mismatch, source),
-            Disbelief::NoWord(error) => self.unverified(error),
-        })?;
+        self.basis = tokio::spawn(std::future::ready(basis.clone()));
+        let basis = match basis {
+            Ok(basis) => basis,
+            Err(error) => return self.judge_without(error, found, source).await,
+        };
+        let standing = basis
+            .judge(self.part, found)
+            .map_err(|disbelief| match disbelief {
+                Disbelief::Mismatch(mismatch) => self.mismatch(mismatch, source),
+                Disbelief::NoWord(error) => self.unverified(error),
+            })?;
         let time = Timestamp::now();
         let verification = match standing {
             Standing::Proven {
                 database,
                 record,
                 tree_size,
-            } => Verification::Proven {
-                database: database.to_string(),
-                record,
-                tree_size,
-                time,
-            },
+            } => {
+                let verification = Verification::Proven {
+                    database: database.to_string(),
+                    record,
+                    tree_size,
+                    time,
+                };
+                let pin = self.pin(self.part, found, verification.clone());
+                let other = self.other_part();
+                let stated = basis.hash(other);
+                let other = stated.map(|hash| self.pin(other, hash, verification));
+                return Ok(Judged { pin, other });
+            }
             Standing::Uncovered => Verification::FirstSight {
                 reason: self.exemption.clone(),
                 time,
             },
             Standing::Unchecked => Verification::Unchecked {
-                reason: UncheckedReason::DatabaseUnreachable(outage),
+                reason: UncheckedReason::DatabaseUnreachable(match &basis {
+                    Basis::Unchecked(error) => error.to_string(),
+                    Basis::Record { .. } | Basis::Uncovered => String::new(),
+                }),
                 time,
             },
         };
-        let pin = Pin {
-            module: self.module.clone(),
-            file: match self.part {
-                Part::Zip => PinnedFile::Zip,
-                Part::GoMod => PinnedFile::GoMod,
-            },
-            hash: found,
-            verification,
+        // What no database has proven now must be what it was when it was first seen.
+        let earlier = self.records.expected(&self.module).await?;
+        let pin = match earlier.of(pinned(self.part)) {
+            Some(earlier) if earlier.hash != found => {
+                return Err(self.mismatch(against(earlier, found), source));
+            }
+            Some(earlier) if is_vouched(earlier) => earlier.clone(),
+            Some(_) | None => self.pin(self.part, found, verification),
         };
-        self.check_pinned(&pin, source).await?;
-        Ok(pin)
+        Ok(Judged { pin, other: None })
     }
 
-    /// What no database has proven now must be what it was when it was first seen.
-    async fn check_pinned(&self, pin: &Pin, source: &str) -> Result<(), DepotError> {
-        if matches!(pin.verification, Verification::Proven { .. }) {
-            return Ok(());
+    /// A file of which the database can say nothing now: what it has proven before still holds, and so does what an
+    /// operator has decided.
+    async fn judge_without(
+        &self,
+        error: TrustError,
+        found: H1,
+        source: &str,
+    ) -> Result<Judged, DepotError> {
+        if error.is_misbehaviour() {
+            return Err(self.unverified(error));
         }
         let earlier = self.records.expected(&self.module).await?;
-        match earlier.hash(pin.file) {
-            Some(expected) if expected != pin.hash => {
-                let mismatch = Mismatch {
-                    found: pin.hash,
-                    expected,
-                    authority: "the hash pinned when it was first seen".to_owned(),
-                };
-                Err(self.mismatch(mismatch, source))
+        match earlier.of(pinned(self.part)) {
+            Some(earlier) if is_vouched(earlier) && earlier.hash == found => Ok(Judged {
+                pin: earlier.clone(),
+                other: None,
+            }),
+            Some(earlier) if is_vouched(earlier) => {
+                Err(self.mismatch(against(earlier, found), source))
             }
-            _ => Ok(()),
+            _ => Err(self.unverified(error)),
+        }
+    }
+
+    fn pin(&self, part: Part, hash: H1, verification: Verification) -> Pin {
+        Pin {
+            module: self.module.clone(),
+            file: pinned(part),
+            hash,
+            verification,
+        }
+    }
+
+    fn other_part(&self) -> Part {
+        match self.part {
+            Part::Zip => Part::GoMod,
+            Part::GoMod => Part::Zip,
         }
     }
 
@@ -293,6 +366,40 @@ impl Judging {
             what: self.what.clone(),
             error,
         }
+    }
+}
+
+fn pinned(part: Part) -> PinnedFile {
+    match part {
+        Part::Zip => PinnedFile::Zip,
+        Part::GoMod => PinnedFile::GoMod,
+    }
+}
+
+/// Whether more stands behind a pin than that it was seen here.
+fn is_vouched(pin: &Pin) -> bool {
+    matches!(
+        pin.verification,
+        Verification::Proven { .. } | Verification::Released { .. }
+    )
+}
+
+fn against(earlier: &Pin, found: H1) -> Mismatch {
+    let authority = match &earlier.verification {
+        Verification::Proven {
+            database, record, ..
+        } => format!("checksum database {database}, record {record}"),
+        Verification::Released { quarantine, .. } => {
+            format!("the operator who released {quarantine} from quarantine")
+        }
+        Verification::FirstSight { .. } | Verification::Unchecked { .. } => {
+            "the hash pinned when it was first seen".to_owned()
+        }
+    };
+    Mismatch {
+        found,
+        expected: earlier.hash,
+        authority,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Small answers given a moment ago, found again by the request's path without parsing it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub(crate) struct Stale {
 #[derive(Debug)]
 pub(crate) struct HotAnswers {
     answers: Cache<Box<str>, Arc<HotAnswer>, ByMemory>,
+    /// How many files had been taken out of the store when these were put here.
+    withdrawn: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -55,11 +58,17 @@ impl HotAnswers {
     pub(crate) fn new(bytes: u64) -> Self {
         Self {
             answers: Cache::with_weighter(EXPECTED_ENTRIES, bytes, ByMemory),
+            withdrawn: AtomicU64::new(0),
         }
     }
 
-    /// The answer at a path, still percent-encoded as the client wrote it.
-    pub(crate) fn get(&self, path: &str) -> Option<Arc<HotAnswer>> {
+    /// The answer at a path, still percent-encoded as the client wrote it. `withdrawn`: how many files have been taken
+    /// out of the store so far. If there are more than before, none of these is to be trusted.
+    pub(crate) fn get(&self, path: &str, withdrawn: u64) -> Option<Arc<HotAnswer>> {
+        if self.withdrawn.load(Ordering::SeqCst) != withdrawn {
+            self.withdrawn.fetch_max(withdrawn, Ordering::SeqCst);
+            self.answers.clear();
+        }
         let answer = self.answers.get(path)?;
         if answer
             .good_until
@@ -71,12 +80,46 @@ impl HotAnswers {
         Some(answer)
     }
 
-    pub(crate) fn put(&self, path: &str, answer: HotAnswer) {
+    /// Keeps an answer that was made when so many files had been taken out of the store.
+    pub(crate) fn put(&self, path: &str, answer: HotAnswer, withdrawn: u64) {
         self.answers.insert(path.into(), Arc::new(answer));
+        // Somebody else may have found out meanwhile.
+        if self.withdrawn.load(Ordering::SeqCst) != withdrawn {
+            self.answers.remove(path);
+        }
     }
 
     /// Forgets all, because the rules have changed.
     pub(crate) fn clear(&self) {
         self.answers.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer() -> HotAnswer {
+        HotAnswer {
+            endpoint: Endpoint::Mod,
+            body: Bytes::from_static(b"module m\n"),
+            etag: HeaderValue::from_static("\"a\""),
+            content_type: HeaderValue::from_static("text/plain"),
+            good_until: None,
+            stale: None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_given_again_when_a_file_was_taken_out_of_the_store() {
+        let hot = HotAnswers::new(1 << 20);
+        hot.put("/a", answer(), 0);
+        assert!(hot.get("/a", 0).is_some());
+        assert!(hot.get("/a", 1).is_none());
+        // Read before it was taken out.
+        hot.put("/a", answer(), 0);
+        assert!(hot.get("/a", 1).is_none());
+        hot.put("/a", answer(), 1);
+        assert!(hot.get("/a", 1).is_some());
     }
 }

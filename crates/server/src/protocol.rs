@@ -46,6 +46,8 @@ pub(crate) struct Responder<'a> {
     pub(crate) hot: &'a HotAnswers,
     /// The request's path as it came, if the answer may be kept under it.
     pub(crate) hot_path: Option<&'a str>,
+    /// How many files had been taken out of the store when the request came.
+    pub(crate) withdrawn: u64,
     pub(crate) asked: Asked<'a>,
     pub(crate) mode: FetchMode,
     pub(crate) context: &'a Context,
@@ -196,7 +198,7 @@ impl Responder<'_> {
 
     fn keep_hot(&self, answer: HotAnswer) {
         if let Some(path) = self.hot_path.filter(|_| answer.body.len() <= HOT_BODY) {
-            self.hot.put(path, answer);
+            self.hot.put(path, answer, self.withdrawn);
         }
     }
 }
@@ -227,10 +229,10 @@ pub(crate) fn respond_hot(asked: Asked<'_>, hot: &HotAnswer, served: Served) -> 
     answer
 }
 
-/// Seconds since an answer was confirmed.
-fn age_of(confirmed: Timestamp) -> u64 {
+/// Seconds since an answer was confirmed; nothing for one that never was.
+fn age_of(confirmed: Timestamp) -> Option<u64> {
     let age = Timestamp::now().duration_since(confirmed).as_secs();
-    u64::try_from(age).unwrap_or_default()
+    (confirmed > Timestamp::UNIX_EPOCH).then(|| u64::try_from(age).unwrap_or_default())
 }
 
 /// Whether the path below a checksum database asks for a module's version.

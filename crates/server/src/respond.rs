@@ -237,9 +237,11 @@ pub(crate) fn refusal(asked: Asked<'_>, refusal: Refusal, absent_for: u64) -> An
 }
 
 /// Marks an answer as older than it should be.
-pub(crate) fn mark_stale(answer: &mut Answer, age_seconds: u64, reason: &str) {
+pub(crate) fn mark_stale(answer: &mut Answer, age_seconds: Option<u64>, reason: &str) {
     let headers = answer.response.headers_mut();
-    headers.insert(AGE, age_seconds.into());
+    if let Some(seconds) = age_seconds {
+        headers.insert(AGE, seconds.into());
+    }
     headers.insert(
         WARNING,
         HeaderValue::from_static("110 modkeep \"Response is Stale\""),

@@ -89,7 +89,8 @@ impl App {
         let hot_path = parts.uri.path();
         let is_plain = is_get_or_head(&parts.method) && !has_body(&parts);
         let hot = if is_plain {
-            self.inner.hot.get(hot_path)
+            let withdrawn = self.inner.state.depot.store().quarantined();
+            self.inner.hot.get(hot_path, withdrawn)
         } else {
             None
         };
@@ -177,6 +178,7 @@ impl App {
             own_log: self.inner.state.own_log.as_ref(),
             hot: &self.inner.hot,
             hot_path: (mode == FetchMode::Allowed).then(|| parts.uri.path()),
+            withdrawn: self.inner.state.depot.store().quarantined(),
             asked: Asked {
                 method: &parts.method,
                 headers: &parts.headers,

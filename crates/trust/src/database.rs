@@ -10,7 +10,9 @@ use sumdb::client::{Client, Operation, ProvenRecord};
 use sumdb::note::VerifierKey;
 use sumdb::record::Part;
 use sumdb::tile::Tile;
+use tokio::sync::Semaphore;
 
+use crate::edges::{self, Edges};
 use crate::exchange::Exchange;
 use crate::flight::Flights;
 use crate::head::HeadFile;
@@ -34,6 +36,9 @@ struct Shared {
     heads: Flights<(), Result<Head, TrustError>>,
     /// When the database last gave a head that fits.
     confirmed: Mutex<Option<Timestamp>>,
+    edges: Edges,
+    /// Taken while the edges are brought in line with the newest tree.
+    growth: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Database {
@@ -95,6 +100,7 @@ impl Database {
         remote: Arc<dyn Remote>,
     ) -> Result<Self, Error> {
         let database: Arc<str> = key.id().name.as_str().into();
+        let edges = Edges::read(&store, &database);
         let exchange = Exchange {
             head: Arc::new(HeadFile::new(store.root(), &database)),
             database,
@@ -109,6 +115,8 @@ impl Database {
             tiles: Flights::default(),
             heads: Flights::default(),
             confirmed: Mutex::default(),
+            edges,
+            growth: Arc::new(Semaphore::new(1)),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -123,7 +131,8 @@ impl Database {
     /// Look-ups, tiles and heads that are being asked for.
     pub fn in_flight(&self) -> usize {
         let shared = &self.shared;
-        shared.lookups.len() + shared.tiles.len() + shared.heads.len()
+        let asked = shared.lookups.len() + shared.tiles.len() + shared.heads.len();
+        asked + usize::from(shared.growth.available_permits() == 0)
     }
 
     /// The record of a module version: as it was proven before, else asked for and proven now.
@@ -132,10 +141,11 @@ impl Database {
             return Ok(proven);
         }
         let (shared, wanted) = (self.shared.clone(), module.clone());
-        let looked_up = self
-            .shared
-            .lookups
-            .join(module, move || async move { shared.look_up(wanted).await });
+        let looked_up = self.shared.lookups.join(module, move || async move {
+            let proven = shared.look_up(wanted).await;
+            shared.follow_growth();
+            proven
+        });
         looked_up
             .await
             .unwrap_or_else(|| Err(TrustError::lost(self.name())))
@@ -210,6 +220,9 @@ impl Database {
             match shared.prove(|| shared.client.update(), "").await {
                 Ok(_) => {
                     *shared.confirmed() = Some(Timestamp::now());
+                    let file = shared.exchange.head.clone();
+                    let _noted = tokio::task::spawn_blocking(move || file.confirm()).await;
+                    shared.follow_growth();
                     shared
                         .latest()
                         .ok_or_else(|| TrustError::lost(shared.name()))
@@ -225,6 +238,14 @@ impl Database {
     /// The newest head seen so far, if there was one. Asks nobody.
     pub async fn kept_head(&self) -> Result<Option<Head>, TrustError> {
         let shared = &self.shared;
+        let file = shared.exchange.head.clone();
+        if shared.confirmed().is_none() {
+            let confirmed = tokio::task::spawn_blocking(move || file.confirmed()).await;
+            let confirmed = confirmed.ok().flatten();
+            shared
+                .confirmed()
+                .get_or_insert(confirmed.unwrap_or(Timestamp::UNIX_EPOCH));
+        }
         if shared.client.latest().is_none() {
             let file = shared.exchange.head.clone();
             let read = tokio::task::spawn_blocking(move || file.read()).await;
@@ -273,6 +294,53 @@ impl Shared {
             time: Timestamp::now(),
             fetched: true,
         })
+    }
+
+    /// Begins to bring the kept tiles in line with the newest tree, unless they are.
+    fn follow_growth(self: &Arc<Self>) {
+        let Some(latest) = self.client.latest() else {
+            return;
+        };
+        if self.edges.are_those_of(latest.tree().size()) {
+            return;
+        }
+        let Ok(alone) = self.growth.clone().try_acquire_owned() else {
+            return;
+        };
+        let shared = self.clone();
+        tokio::spawn(async move {
+            let size = latest.tree().size();
+            shared.grow(size).await;
+            drop(alone);
+            // Another one may have come in meanwhile.
+            if shared
+                .client
+                .latest()
+                .is_some_and(|latest| latest.tree().size() > size)
+            {
+                shared.follow_growth();
+            }
+        });
+    }
+
+    /// Reads the tiles that have grown since what they hold was proven. What cannot be read now is tried again with
+    /// the next head.
+    async fn grow(&self, size: u64) {
+        let mut open = vec![size];
+        for edge in self.edges.before(size) {
+            for tile in edges::grown_tiles(edge, size) {
+                let key = format!("{}/{}", self.name(), tile.path());
+                if let Err(error) = self.prove(|| self.client.tile(tile), &key).await {
+                    tracing::debug!(database = self.name(), tile = tile.path(), %error, "a tile that has grown could not be read");
+                    open.push(edge);
+                    break;
+                }
+            }
+        }
+        let (store, name) = (self.exchange.store.clone(), self.exchange.database.clone());
+        let text = self.edges.replace(size, open);
+        let keeping = move || cache::write(&store, &name, &edges::key(&name), text.as_bytes());
+        let _kept = tokio::task::spawn_blocking(keeping).await;
     }
 
     /// Runs an operation. What a relay has forged is asked of the database itself.

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use sumdb::client::Swap;
 
 /// A file that holds one signed head. Reading and swapping block on the disk.
@@ -43,6 +45,20 @@ impl HeadFile {
         }
         write_durably(&self.path, new).map_err(|error| self.explain(&error))?;
         Ok(Swap::Done)
+    }
+
+    /// Notes that the database has confirmed the head just now. What cannot be noted is only told as older than it is.
+    pub(crate) fn confirm(&self) {
+        let touched = File::options().append(true).open(&self.path);
+        let _stays_as_it_was = touched.and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    /// When the database last confirmed the head, in this process or an earlier one.
+    pub(crate) fn confirmed(&self) -> Option<Timestamp> {
+        let modified = fs::metadata(&self.path).and_then(|file| file.modified());
+        modified
+            .ok()
+            .and_then(|time| Timestamp::try_from(time).ok())
     }
 
     fn explain(&self, error: &io::Error) -> io::Error {

@@ -60,6 +60,14 @@ pub enum Disbelief {
 }
 
 impl Basis {
+    /// What a proven record states about a part of the version, if there is one and it states one hash.
+    pub fn hash(&self, part: Part) -> Option<H1> {
+        match self {
+            Self::Record { proven, .. } => proven.hash(part).ok(),
+            Self::Uncovered | Self::Unchecked(_) => None,
+        }
+    }
+
     /// Compares the hash of a file that came with what it must be.
     pub fn judge(&self, part: Part, found: H1) -> Result<Standing, Disbelief> {
         let (database, proven) = match self {

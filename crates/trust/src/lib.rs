@@ -15,6 +15,7 @@
 
 mod cache;
 mod database;
+mod edges;
 mod error;
 mod evidence;
 mod exchange;

@@ -70,6 +70,9 @@ fn render(provenance: &Provenance) -> String {
             file.stored,
             file.sha256
         );
+        if let Some(url) = &file.url {
+            let _infallible = write!(text, "\n              at {url}");
+        }
         if let Some(etag) = &file.etag {
             let _infallible = write!(text, "\n              etag {etag}");
         }

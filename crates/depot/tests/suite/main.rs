@@ -6,6 +6,7 @@
 //! * `absence`, `privacy`: what is not there, and what nobody is told.
 //! * `sumdb`: the relay of checksum databases.
 //! * `verify`: nothing that is not what the database says.
+//! * `recheck`: what could not be verified is, as soon as that is possible.
 //! * `scrub`: what the disk has spoilt is found and replaced.
 //! * `lifecycle`: restarts and records.
 //! * `repositories`: versions made from git, and tags that move.
@@ -20,6 +21,7 @@ mod files;
 mod growing;
 mod lifecycle;
 mod privacy;
+mod recheck;
 mod repositories;
 mod scene;
 mod scrub;

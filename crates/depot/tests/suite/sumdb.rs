@@ -356,3 +356,48 @@ async fn a_relay_is_asked_before_the_database_and_believed_no_more() {
     );
     assert_eq!(stage.asked(OTHER), 1);
 }
+
+#[tokio::test]
+async fn what_was_proven_in_a_small_tree_can_be_proven_in_a_larger_one_without_the_database() {
+    let mut stage = Stage::new();
+    // Records of the first tile are seen, then the tree grows beyond it, in two steps.
+    let depot = stage.scene.depot();
+    ask(&depot, LOOKUP).await.unwrap();
+    for (until, edge) in [(40, "tile/8/0/000.p/42"), (300, "tile/8/0/001.p/46")] {
+        let from = if until == 40 { 0 } else { 40 };
+        for number in from..until {
+            let path = format!("example.com/more{number}");
+            stage.database.add(&Module::new(&path, "v1.0.0"));
+        }
+        ask(&depot, "latest").await.unwrap();
+        assert!(ask(&depot, edge).await.is_ok(), "{edge}");
+    }
+    drop(depot);
+    stage.database.server.stop();
+    let depot = stage.scene.depot();
+    for path in [
+        LOOKUP,
+        "tile/8/0/000.p/2",
+        "tile/8/0/000.p/42",
+        "tile/8/0/000",
+        "tile/8/1/000.p/1",
+        "tile/8/0/001.p/46",
+    ] {
+        let reply = ask(&depot, path).await.unwrap();
+        assert_eq!(reply.body, stage.database.read(path), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_age_of_a_head_is_known_after_a_restart() {
+    let mut stage = Stage::new();
+    let depot = stage.scene.depot();
+    ask(&depot, "latest").await.unwrap();
+    drop(depot);
+    stage.database.server.stop();
+    let depot = stage.scene.depot();
+    let head = ask(&depot, "latest").await.unwrap();
+    assert!(head.stale.is_some());
+    let age = jiff::Timestamp::now().duration_since(head.confirmed);
+    assert!(age.as_secs() < 600, "{age:?}");
+}

@@ -12,7 +12,7 @@ use crate::scene::{MOD, Scene, ZIP, assert_trouble, file, get_file, settled};
 use crate::sumdb::route;
 
 /// The scene's module, small and large.
-fn small() -> Module {
+pub(crate) fn small() -> Module {
     Module::new("example.com/m", "v1.0.0").file("m.go", "package m\n")
 }
 
@@ -20,14 +20,14 @@ fn large() -> Module {
     Module::big("example.com/m", "v1.0.0", 300_000)
 }
 
-struct Stage {
-    scene: Scene,
-    database: ChecksumDatabase,
+pub(crate) struct Stage {
+    pub(crate) scene: Scene,
+    pub(crate) database: ChecksumDatabase,
 }
 
 impl Stage {
     /// The upstream has the module, and the database knows it.
-    fn new(module: &Module) -> Self {
+    pub(crate) fn new(module: &Module) -> Self {
         let database = ChecksumDatabase::new("sum.example.com", 1);
         database.add(module);
         let mut scene = Scene::new();
@@ -36,7 +36,7 @@ impl Stage {
         Self { scene, database }
     }
 
-    fn send(&self, path: &str, body: &[u8]) {
+    pub(crate) fn send(&self, path: &str, body: &[u8]) {
         let answer = Answer::status(200).body(body);
         self.scene.upstream.answer(path, answer);
     }

@@ -82,7 +82,8 @@ impl Records {
     /// decides: the hash beside the zip, which outlives it, and the `.mod` itself.
     ///
     /// # Errors
-    /// When the records do not answer and the tree has no `.mod`, so that there may be a pin of it that nobody can tell.
+    /// When the records do not answer, and the tree has something of the version but no `.mod`: then there may be a pin
+    /// of it that nobody can tell. A version that has left no trace in the tree was never seen here.
     pub async fn expected(&self, module: &ModuleVersion) -> Result<Expected, StoreError> {
         let on_record = self.on_record(module).await;
         let (mut expected, trouble) = match on_record {
@@ -90,6 +91,7 @@ impl Records {
             Err(error) => (Expected::default(), Some(error)),
         };
         self.shared.pending.add_to(&mut expected, module);
+        let mut has_trace = false;
         if expected.go_mod.is_none() || expected.zip.is_none() {
             let (tree, of) = (self.shared.tree.clone(), module.clone());
             let found = tokio::task::spawn_blocking(move || held_by_tree(&tree, &of))
@@ -97,14 +99,15 @@ impl Records {
                 .map_err(|error| StoreError::Records {
                     reason: error.to_string(),
                 })??;
-            for pin in found {
+            has_trace = found.has_trace;
+            for pin in found.pins {
                 if expected.of(pin.file).is_none() {
                     expected.take(pin);
                 }
             }
         }
         match trouble {
-            Some(error) if expected.go_mod.is_none() => Err(error),
+            Some(error) if expected.go_mod.is_none() && has_trace => Err(error),
             Some(error) => {
                 tracing::warn!(%module, %error, "what the module must hash to was taken from the tree");
                 Ok(expected)
@@ -136,6 +139,34 @@ impl Records {
         let rows = sqlx::query(
             "SELECT module, version, file, hash, detail FROM pin WHERE state = 'unchecked' ORDER BY time LIMIT ?",
         )
+        .bind(limit)
+        .fetch_all(self.pool().await?)
+        .await
+        .map_err(|error| self.failed(&error))?;
+        Ok(rows.iter().filter_map(read).collect())
+    }
+}
+
+impl Records {
+    /// Pins that no database has proven and no operator has decided on, in the order of their places, at most `limit`
+    /// of those behind `after`. Whoever may prove them goes through all of them.
+    pub async fn unproven(
+        &self,
+        after: Option<(&ModuleVersion, PinnedFile)>,
+        limit: u32,
+    ) -> Result<Vec<Pin>, StoreError> {
+        self.flush().await;
+        let (module, version, file) = after.map_or(("", "", ""), |(module, file)| {
+            let (path, version) = (module.path().as_str(), module.version().as_str());
+            (path, version, file.kind().extension())
+        });
+        let rows = sqlx::query(
+            "SELECT module, version, file, hash, detail FROM pin WHERE (module, version, file) > (?, ?, ?) \
+             AND state IN ('unchecked', 'first-sight') ORDER BY module, version, file LIMIT ?",
+        )
+        .bind(module)
+        .bind(version)
+        .bind(file)
         .bind(limit)
         .fetch_all(self.pool().await?)
         .await
@@ -195,8 +226,15 @@ fn read(row: &SqliteRow) -> Option<Pin> {
     })
 }
 
+/// What the tree knows of a version.
+struct HeldByTree {
+    pins: Vec<Pin>,
+    /// Whether it has any file of the version.
+    has_trace: bool,
+}
+
 /// What the tree holds by itself. Blocks on the disk.
-fn held_by_tree(root: &Path, module: &ModuleVersion) -> Result<Vec<Pin>, StoreError> {
+fn held_by_tree(root: &Path, module: &ModuleVersion) -> Result<HeldByTree, StoreError> {
     let pin = |file, hash| Pin {
         module: module.clone(),
         file,
@@ -210,5 +248,11 @@ fn held_by_tree(root: &Path, module: &ModuleVersion) -> Result<Vec<Pin>, StoreEr
     let go_mod = tree::read_go_mod(root, &FileKey::of(module, FileKind::Mod))?;
     let zip = zip.map(|hash| pin(PinnedFile::Zip, hash));
     let go_mod = go_mod.map(|bytes| pin(PinnedFile::GoMod, modzip::hash_go_mod(&bytes)));
-    Ok(zip.into_iter().chain(go_mod).collect())
+    let pins: Vec<Pin> = zip.into_iter().chain(go_mod).collect();
+    let mut kinds = [FileKind::Info, FileKind::Mod, FileKind::Zip].into_iter();
+    let is_there = |kind| root.join(FileKey::of(module, kind).tree_path()).exists();
+    Ok(HeldByTree {
+        has_trace: !pins.is_empty() || kinds.any(is_there),
+        pins,
+    })
 }

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use sqlx::Row as _;
 
 use super::Records;
-use crate::{Event, EventKind, FileKind, Pin, Source, StoreError, Verification};
+use crate::{Event, EventKind, FileKey, FileKind, Pin, Source, StoreError, Verification};
 
 /// Everything that is on record about a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +40,8 @@ pub struct FileProvenance {
     pub sha256: String,
     /// Where it came from; `None` when it was found in the tree.
     pub source: Option<Source>,
+    /// The URL at which the upstream has it; `None` of files from elsewhere.
+    pub url: Option<String>,
     /// The upstream's entity tag.
     pub etag: Option<String>,
     /// When it was stored.
@@ -93,7 +95,7 @@ impl Records {
             .await
             .map_err(|error| self.failed(&error))?;
         let files = match &row {
-            Some(row) => self.file_provenance(row.get(0)).await?,
+            Some(row) => self.file_provenance(module, row.get(0)).await?,
             None => Vec::new(),
         };
         let expected = self.on_record(module).await?;
@@ -162,7 +164,11 @@ impl Records {
         Ok(row.map(|row| row.get(0)))
     }
 
-    async fn file_provenance(&self, version: i64) -> Result<Vec<FileProvenance>, StoreError> {
+    async fn file_provenance(
+        &self,
+        module: &ModuleVersion,
+        version: i64,
+    ) -> Result<Vec<FileProvenance>, StoreError> {
         let rows = sqlx::query(
             "SELECT kind, size, sha256, source, source_kind, revision, etag, stored FROM file \
              WHERE version_id = ? ORDER BY kind",
@@ -176,8 +182,12 @@ impl Records {
             .filter_map(|row| {
                 let url: Option<String> = row.get(3);
                 let is_repository = row.get::<&str, _>(4) == "repository";
+                let kind = FileKind::from_extension(row.get(0))?;
+                let path = FileKey::of(module, kind).url_path();
+                let base = url.as_deref().filter(|_| !is_repository);
                 Some(FileProvenance {
-                    kind: FileKind::from_extension(row.get(0))?,
+                    kind,
+                    url: base.map(|base| format!("{}/{path}", base.trim_end_matches('/'))),
                     size: u64::try_from(row.get::<i64, _>(1)).unwrap_or_default(),
                     sha256: hex::encode(row.get::<&[u8], _>(2)),
                     source: url.map(|url| {

@@ -157,6 +157,42 @@ async fn what_is_unchecked_is_listed_oldest_first_until_it_is_checked() {
 }
 
 #[tokio::test]
+async fn what_nobody_has_proven_is_gone_through_page_by_page() {
+    let scene = Scene::new();
+    let records = Records::start(scene.root());
+    let states = [unchecked(5), first_sight(), proven(), unchecked(3)];
+    for (number, verification) in states.into_iter().enumerate() {
+        let path = format!("example.com/m{number}");
+        let module = key(&path, "v1.0.0", FileKind::Zip).module_version();
+        let module = module.unwrap();
+        for file in PinnedFile::ALL {
+            let pin = pin(file, 1, verification.clone());
+            let module = module.clone();
+            records.pin(Pin { module, ..pin }).await;
+        }
+    }
+    for limit in 1..8 {
+        let mut found: Vec<Pin> = Vec::new();
+        loop {
+            let after = found.last().map(|pin| (pin.module.clone(), pin.file));
+            let after = after.as_ref().map(|(module, file)| (module, *file));
+            let page = records.unproven(after, limit).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        let names = found.iter().map(|pin| (pin.module.to_string(), pin.file));
+        let expected = [0, 1, 3].into_iter().flat_map(|number| {
+            let name = format!("example.com/m{number}@v1.0.0");
+            PinnedFile::ALL.map(|file| (name.clone(), file))
+        });
+        assert!(names.eq(expected), "{limit}: {found:?}");
+    }
+    records.close().await;
+}
+
+#[tokio::test]
 async fn pins_outlive_the_zip_and_the_records() {
     let scene = Scene::new();
     let (go_mod, zip) = publish_real(&scene);
@@ -222,6 +258,12 @@ async fn without_records_only_the_tree_may_say_that_there_is_no_pin() {
     let scene = Scene::new();
     fs::create_dir(scene.root().join("records.sqlite")).unwrap();
     let records = Records::start(scene.root());
+    let never_seen = records.expected(&version()).await.unwrap();
+    assert_eq!(never_seen, Expected::default());
+    // Something was served of it, and the rest may have been.
+    let info = scene.root().join("tree").join(real().stem() + ".info");
+    fs::create_dir_all(info.parent().unwrap()).unwrap();
+    fs::write(&info, real().info()).unwrap();
     assert!(records.expected(&version()).await.is_err());
     let (go_mod, zip) = publish_real(&scene);
     let expected = records.expected(&version()).await.unwrap();
