@@ -3,8 +3,10 @@
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
-//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`: the side of the upstreams.
-//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`: the side of the operators.
+//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`: the
+//!   side of the upstreams.
+//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`, `doctor`: the
+//!   side of the operators.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -13,8 +15,11 @@
 mod absence;
 mod answers;
 mod disk;
+mod doctor;
 mod endpoints;
 mod flights;
+mod heads;
+mod hostile;
 mod index;
 mod lifecycle;
 mod limits;

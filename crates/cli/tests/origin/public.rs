@@ -218,3 +218,43 @@ fn names_that_lead_inside_lead_nowhere() {
     }
     assert!(scene.forge.requests.lock().unwrap().is_empty());
 }
+
+#[test]
+fn what_is_made_from_a_repository_is_recorded_with_its_commit() {
+    let scene = Scene::new();
+    let forge = &scene.forge;
+    forge.page(
+        "go.vanity.test/lib",
+        "go.vanity.test/lib git https://git.public.test/lib",
+    );
+    let library = forge.repository("git.public.test/lib");
+    let commit = library.module("", "go.vanity.test/lib", "lib").commit();
+    library.tag("v1.0.0");
+    library.write("later.go", "package lib\n").commit();
+    let modkeep = scene.command("").start();
+    let get = |path: &str| http::get(&format!("{}{path}", modkeep.url())).unwrap();
+    for kind in ["zip", "mod", "info"] {
+        assert_eq!(
+            get(&format!("/go.vanity.test/lib/@v/v1.0.0.{kind}")).status,
+            200
+        );
+    }
+    let began = std::time::Instant::now();
+    loop {
+        let told = get("/api/v1/modules/go.vanity.test/lib/versions/v1.0.0").text();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap_or_default();
+        let files = told["files"].as_array().cloned().unwrap_or_default();
+        if files.len() == 3 {
+            for file in files {
+                let source = &file["source"];
+                assert_eq!(source["kind"], "repository", "{file:#}");
+                assert_eq!(source["url"], "https://git.public.test/lib");
+                assert_eq!(source["revision"], commit);
+                assert!(file["url"].is_null());
+            }
+            assert_eq!(told["zip"]["verification"]["state"], "first-sight");
+            return;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{told:#}");
+    }
+}
