@@ -52,7 +52,7 @@ metrics! {
     FILES: "gauge" "modkeep_store_files" [] = "Immutable files stored";
     BYTES: "gauge" "modkeep_store_bytes" [] = "Bytes of the immutable files stored";
     QUARANTINED: "counter" "modkeep_store_quarantined_total" [] = "Stored files that were found damaged and set aside since the start";
-    REFUSED: "counter" "modkeep_verification_refusals_total" [] = "Fetched files that are not what the checksum database says, or for which it is not to be believed: a security event each";
+    REFUSED: "counter" "modkeep_verification_refusals_total" [] = "Fetched or stored files that are not what the checksum database says, or for which it is not to be believed: a security event each";
     UNVERIFIED: "counter" "modkeep_unverified_files_total" [] = "Files served and stored since the start that are still to be checked, because the checksum database could not be asked";
     MOVED_TAGS: "counter" "modkeep_moved_tags_total" [] = "Tags found since the start to name another commit than the stored version was made from";
     MOVED_REPOSITORIES: "counter" "modkeep_moved_repositories_total" [] = "Import paths found since the start to lead to another repository than before";

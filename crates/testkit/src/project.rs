@@ -87,19 +87,19 @@ impl Project {
         }
     }
 
-    /// Publishes every version of every module.
-    pub fn publish(&self, tree: &Tree) {
-        self.modules().for_each(|module| tree.add(&module));
+    /// Every version of every module, in ascending order of each module's versions.
+    pub fn modules(&self) -> impl Iterator<Item = Module> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.flat_map(move |(index, node)| {
+            (0..node.releases.len()).map(move |release| self.module(index, release))
+        })
     }
 
-    /// Every version of every module.
-    pub fn modules(&self) -> impl Iterator<Item = Module> {
-        self.nodes
-            .iter()
-            .enumerate()
-            .flat_map(move |(index, node)| {
-                (0..node.releases.len()).map(move |release| self.module(index, release))
-            })
+    /// Publishes every version of every module.
+    pub fn publish(&self, tree: &Tree) {
+        for module in self.modules() {
+            tree.add(&module);
+        }
     }
 
     /// Writes the main module to `folder`: `go.mod`, `go.sum` and `main.go`.

@@ -10,6 +10,7 @@ mod memory;
 pub(crate) mod report;
 mod scale;
 mod sumlog;
+mod verification;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -44,7 +45,7 @@ struct Benchmark {
     run: fn(&Context) -> Result<Vec<Table>>,
 }
 
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 7] = [
     Benchmark {
         name: "hot-metadata",
         title: "Stored metadata, against nginx",
@@ -74,6 +75,11 @@ const BENCHMARKS: [Benchmark; 6] = [
         name: "sumlog",
         title: "A thousand times the records in a checksum log",
         run: sumlog::run,
+    },
+    Benchmark {
+        name: "verification",
+        title: "Verification before serving, against serving without",
+        run: verification::run,
     },
 ];
 

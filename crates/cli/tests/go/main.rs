@@ -4,6 +4,7 @@
 //! * `builds`: downloads and builds, alone and thirty at a time, with and without the upstream.
 //! * `trees`: folders in the layout of the protocol, as upstream, as what is left behind, as what is copied in.
 //! * `crash`: the program is killed in the midst of its work.
+//! * `verified`: what `go` itself verifies, with the program as its only way to the checksum database.
 //! * `live`: real modules from the public services; only with `MODKEEP_LIVE=1`.
 #![expect(
     clippy::unwrap_used,
@@ -15,3 +16,4 @@ mod crash;
 mod live;
 mod scene;
 mod trees;
+mod verified;

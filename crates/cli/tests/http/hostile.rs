@@ -51,12 +51,7 @@ fn database_of(module: &Module, records: usize) -> ChecksumDatabase {
     for number in 2..records {
         database.add(&Module::new(&format!("example.com/more{number}"), VERSION));
     }
-    // As a database of today answers: with its newest head.
-    let answer = String::from_utf8(database.read(LOOKUP)).unwrap();
-    let (record, _) = answer.split_once("\n\n").unwrap();
-    let head = database.read("/latest");
-    let answer = [record.as_bytes(), b"\n\n", &head].concat();
-    database.write(LOOKUP, &answer);
+    database.answer_with_newest_head();
     database
 }
 
