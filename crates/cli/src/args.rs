@@ -1,3 +1,4 @@
+mod mirrors;
 mod scrub;
 mod sumlog;
 
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub(crate) use mirrors::MirrorsArguments;
 pub(crate) use scrub::ScrubArguments;
 pub(crate) use sumlog::{AuditArguments, KeyCommand, LogCommand};
 
@@ -59,6 +61,17 @@ Reads only, and works without network. Exits with 1 if a cause was found, with 0
 
 Reads only, and ends within the timeout. Exits with 1 if something is broken or not as it should be.")]
     Doctor(DoctorArguments),
+    /// Compare mirrors from here, and print the GOPROXY to use
+    #[command(after_help = "Examples:
+  modkeep mirrors
+  modkeep mirrors --add https://goproxy.corp.example.com --no-catalogue
+  modkeep mirrors --module golang.org/x/text --repeat 20
+  modkeep mirrors --apply
+  modkeep mirrors --watch --interval 300
+
+Asks each mirror for the same public modules and holds what it serves against the checksum database.
+Changes nothing without --apply. Exits with 1 if a mirror that GOPROXY names has trouble.")]
+    Mirrors(MirrorsArguments),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

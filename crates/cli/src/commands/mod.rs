@@ -7,6 +7,7 @@ mod doctor;
 mod explain;
 mod key;
 mod log;
+mod mirrors;
 mod quarantine;
 mod repositories;
 mod serve;
@@ -64,6 +65,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
         Command::Serve(settings) => serve::serve(environment, &settings),
         Command::Config(command) => config::run(environment, &command),
         Command::Doctor(arguments) => doctor::run(environment, &arguments),
+        Command::Mirrors(arguments) => mirrors::run(environment, &arguments),
         Command::Explain(arguments) => explain::run(environment, &arguments),
         Command::Store(command) => store::run(environment, &command),
         Command::Key(command) => key::run(environment, &command),

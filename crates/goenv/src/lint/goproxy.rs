@@ -12,20 +12,18 @@ use crate::redact::redact_text;
 use crate::report::Report;
 
 /// Hosts that once served modules and do not, or whose operator has another address.
-const DEAD: [&str; 5] = [
+const DEAD: [&str; 4] = [
     "goproxy.baidu.com",
     "goproxy.qiniu.com",
     "goproxy.huaweicloud.com",
     "gocenter.io",
-    "athens.azurefd.net",
 ];
 
 /// Hosts that serve public modules to everybody.
-const PUBLIC: [&str; 6] = [
+const PUBLIC: [&str; 5] = [
     "proxy.golang.org",
     "goproxy.cn",
     "goproxy.io",
-    "goproxy.golang.com.cn",
     "mirrors.aliyun.com",
     "repo.huaweicloud.com",
 ];
@@ -313,11 +311,16 @@ fn check_password(report: &Report, url: &url::Url, found: &mut Vec<Finding>) {
 /// A server that is not open to everybody, as far as its name tells.
 pub(super) fn is_private(url: &url::Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    url.scheme() != "file" && is_internal(host)
+    url.scheme() != "file" && is_internal_host(host)
 }
 
-/// Names and addresses that only exist inside of a network.
-pub(super) fn is_internal(host: &str) -> bool {
+/// Whether a host once served modules and does not, or its operator has another address.
+pub fn is_dead_mirror(host: &str) -> bool {
+    DEAD.contains(&host)
+}
+
+/// Whether a host is a name or an address that exists inside of a network only.
+pub fn is_internal_host(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     if let Ok(address) = address {
         return match address {

@@ -12,6 +12,8 @@ mod private;
 mod proxies;
 mod tools;
 
+pub use goproxy::{is_dead_mirror, is_internal_host};
+
 use crate::finding::Finding;
 use crate::report::Report;
 
