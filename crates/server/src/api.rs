@@ -65,6 +65,17 @@ const OPERATIONS: &[Operation] = &[
         ],
     },
     Operation {
+        path: "/api/v1/doctor",
+        id: "getDiagnosis",
+        summary: "Probes of every hop from where this server stands: its upstreams, checksum database, names, certificates and disk",
+        parameters: &[],
+        answer: (
+            "application/json",
+            "what `modkeep doctor --format json` tells, about this server; one run at a time, shared by all who ask, texts in the language of Accept-Language (en or zh)",
+        ),
+        failures: &[("503", "the probes could not be run")],
+    },
+    Operation {
         path: "/api/v1/openapi.json",
         method: "get",
         id: "getDescription",
@@ -77,6 +88,7 @@ const OPERATIONS: &[Operation] = &[
 
 pub(crate) fn router() -> Router<Arc<State>> {
     Router::new()
+        .route("/api/v1/doctor", get(crate::doctor::answer))
         .route("/api/v1/openapi.json", get(description))
         .route("/api/v1/modules/{*rest}", get(version))
 }

@@ -11,6 +11,7 @@
 mod api;
 mod body;
 mod conditional;
+mod doctor;
 mod error;
 mod hot;
 mod id;
@@ -29,6 +30,7 @@ mod target;
 mod tls;
 
 pub use body::Body;
+pub use doctor::{ShownSetting, Standpoint};
 pub use listener::{Limits, Listener, ServeError};
 pub use metrics::{METRICS, MetricDoc, Metrics};
 pub use own_log::OwnLog;

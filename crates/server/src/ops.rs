@@ -8,6 +8,7 @@ use axum::extract::{Query, State as Extract};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use depot::DepotError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::RecordsHealth;
@@ -169,7 +170,7 @@ async fn readyz(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed>
         store
             .create_draft()
             .map(drop)
-            .map_err(|error| error.to_string())
+            .map_err(|error| DepotError::from(error).to_string())
     });
     let store_problem = match tokio::time::timeout(READINESS_LIMIT, write).await {
         Ok(Ok(written)) => written.err(),

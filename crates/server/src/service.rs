@@ -9,6 +9,7 @@ use http_body::Body as _;
 use tower::ServiceExt as _;
 
 use crate::body::Body;
+use crate::doctor::Standpoint;
 use crate::error::Refusal;
 use crate::hot::HotAnswers;
 use crate::id::{REQUEST_ID, RequestId, traceparent};
@@ -58,6 +59,11 @@ impl App {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// From where `/api/v1/doctor` looks; to be called again when the settings have changed.
+    pub fn stand(&self, standpoint: Standpoint) {
+        self.inner.state.doctor.stand(standpoint);
     }
 
     /// To be called when the depot's chain or settings have changed.

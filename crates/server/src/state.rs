@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use depot::Depot;
 
+use crate::doctor::Doctor;
 use crate::metrics::Metrics;
 use crate::own_log::OwnLog;
 
@@ -11,6 +12,7 @@ pub(crate) struct State {
     pub(crate) depot: Depot,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) own_log: Option<OwnLog>,
+    pub(crate) doctor: Doctor,
     draining: AtomicBool,
 }
 
@@ -20,6 +22,7 @@ impl State {
             depot,
             metrics,
             own_log,
+            doctor: Doctor::default(),
             draining: AtomicBool::new(false),
         }
     }

@@ -11,6 +11,7 @@ mod mirrors;
 mod quarantine;
 mod repositories;
 mod serve;
+mod standpoint;
 mod store;
 mod store_scrub;
 mod store_show;

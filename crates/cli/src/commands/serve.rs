@@ -9,6 +9,7 @@ use store::Store;
 use sumlog::{Log, LogOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::standpoint::standpoint;
 use super::store_scrub::RegularScrub;
 use super::{CannotDo, Status, chain, key, load, repositories};
 use crate::args::Settings;
@@ -72,6 +73,7 @@ impl Server<'_> {
         let (log, key) = own_log.map(|opened| (opened.log, opened.key)).unzip();
         let own_log = log.clone().map(|log| OwnLog::new(log, depot.clone()));
         let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes, own_log);
+        app.stand(standpoint(self.environment, resolved, effective));
         announce(&listener, resolved, effective, key.as_deref());
         let certificate = listener.certificate();
         let catching_up = {
@@ -128,16 +130,17 @@ impl Server<'_> {
         metrics: &Arc<Metrics>,
         started_with: &Effective,
     ) -> Option<Effective> {
-        let reloaded = load(self.environment, self.settings).and_then(|(_, effective)| {
+        let reloaded = load(self.environment, self.settings).and_then(|(resolved, effective)| {
             let chain = chain::open(&effective, self.environment, metrics.clone())?;
             let settings = self.depot_settings(&effective)?;
-            Ok((effective, chain, settings))
+            Ok((resolved, effective, chain, settings))
         });
         match reloaded {
-            Ok((effective, chain, settings)) => {
+            Ok((resolved, effective, chain, settings)) => {
                 self.log.set_level(effective.log_level);
                 depot.reconfigure(chain, settings);
                 app.forget_hot_answers();
+                app.stand(standpoint(self.environment, &resolved, &effective));
                 tracing::info!("the configuration was read again");
                 if needs_restart(started_with, &effective) {
                     tracing::warn!(

@@ -87,6 +87,10 @@ fn a_full_disk_is_trouble_until_there_is_room_again() {
             (503, "disk-full")
         );
     }
+    let told = crate::doctor::diagnosis(&modkeep);
+    let causes = told["causes"].as_array().unwrap();
+    let disk = causes.iter().find(|cause| cause["hop"] == "disk");
+    assert_eq!(disk.unwrap()["label"], "disk-full", "{told:#}");
     // What is small is passed on although it cannot be kept, and what is kept is served.
     for path in [INFO, LIST, MOD] {
         assert!(modkeep.get(path).body == scene.source(path), "{path}");
@@ -118,6 +122,7 @@ fn a_disk_that_takes_no_more_files_makes_the_server_degraded() {
     assert_eq!(report.status, 200);
     assert!(report.text().contains("\"degraded\""), "{}", report.text());
     assert!(report.text().contains("No space left"), "{}", report.text());
+    assert!(report.text().contains("disk-full: "), "{}", report.text());
     let reply = modkeep.get_anew(BIG);
     assert_eq!(
         (reply.status, class_of(&reply).as_str()),
