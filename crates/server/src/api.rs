@@ -66,6 +66,7 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         path: "/api/v1/doctor",
+        method: "get",
         id: "getDiagnosis",
         summary: "Probes of every hop from where this server stands: its upstreams, checksum database, names, certificates and disk",
         parameters: &[],

@@ -15,7 +15,7 @@ fn command(advice: &Advice) -> String {
     advice.fix.as_ref().unwrap().command(Shell::Posix)
 }
 
-async fn two_mirrors() -> (Scene, String, String) {
+fn two_mirrors() -> (Scene, String, String) {
     let mut scene = Scene::new();
     let a = scene.mirror("a").url.clone();
     let slow = scene.mirror("b");
@@ -61,7 +61,7 @@ fn texts(comparison: &Comparison, advice: &Advice) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_between_mirrors_and_a_comma_before_direct() {
-    let (scene, a, b) = two_mirrors().await;
+    let (scene, a, b) = two_mirrors();
     let comparison = scene.compare().await;
     let advice = scene.advice(&comparison);
     assert_eq!(
@@ -88,7 +88,7 @@ async fn a_bar_between_mirrors_and_a_comma_before_direct() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_has_what_programs_need() {
-    let (scene, a, _) = two_mirrors().await;
+    let (scene, a, _) = two_mirrors();
     let comparison = scene.compare().await;
     let document = comparison.to_json(&scene.advice(&comparison), Lang::En, Shell::Posix);
     assert_eq!(document["schema"], 1);
@@ -113,7 +113,7 @@ async fn the_document_has_what_programs_need() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_of_ones_own_stay_in_front_with_a_comma() {
-    let (mut scene, a, b) = two_mirrors().await;
+    let (mut scene, a, b) = two_mirrors();
     let own = format!(
         "{}/x",
         a.replace("a.mirrors.test", "goproxy.corp.mirrors.internal")
@@ -139,7 +139,7 @@ async fn servers_of_ones_own_stay_in_front_with_a_comma() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_only_own_servers_are_named_nothing_is_recommended() {
-    let (mut scene, a, _) = two_mirrors().await;
+    let (mut scene, a, _) = two_mirrors();
     let own = a.replace("a.mirrors.test", "goproxy.corp.mirrors.internal");
     for chain in [own.clone(), format!("{own},direct")] {
         scene.goproxy(&chain);
@@ -158,7 +158,7 @@ async fn where_only_own_servers_are_named_nothing_is_recommended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_list_is_the_users_choice() {
-    let (scene, a, b) = two_mirrors().await;
+    let (scene, a, b) = two_mirrors();
     for (chain, tail, warning) in [
         (a.clone(), "", Some(Kind::NoDirect)),
         (format!("{a},off"), ",off", None),
@@ -194,7 +194,7 @@ async fn the_only_mirror_with_a_flaw_gets_a_bar_before_direct() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_so_already_is_left_alone() {
-    let (scene, a, b) = two_mirrors().await;
+    let (scene, a, b) = two_mirrors();
     scene.goproxy(&format!("{a}/|{b},direct"));
     let comparison = scene.compare().await;
     let advice = scene.advice(&comparison);
@@ -205,7 +205,7 @@ async fn what_is_so_already_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_variable_that_wins_and_a_database_that_is_off_are_told() {
-    let (mut scene, a, b) = two_mirrors().await;
+    let (mut scene, a, b) = two_mirrors();
     scene.set("GOPROXY", "direct");
     scene.set("GOSUMDB", "off");
     scene.set("PATH", "/nowhere");
@@ -224,7 +224,7 @@ async fn a_variable_that_wins_and_a_database_that_is_off_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_never_shown() {
-    let (scene, a, _) = two_mirrors().await;
+    let (scene, a, _) = two_mirrors();
     let own = a.replace("http://a.mirrors.test", "http://me:hunter2@a.mirrors.test");
     scene.goproxy(&format!("{own},https://goproxy.qiniu.com,direct"));
     let comparison = scene.compare().await;

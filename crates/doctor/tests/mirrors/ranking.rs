@@ -217,7 +217,9 @@ async fn a_mirror_that_fails_now_and_then_comes_after_a_slow_one() {
     scene.repeat = 10;
     let flaky = scene.mirror("a");
     for _ in 0..3 {
-        flaky.server.fail_once("/example.com/sample/@v/v1.0.0.info", Fault::status(502));
+        flaky
+            .server
+            .fail_once("/example.com/sample/@v/v1.0.0.info", Fault::status(502));
     }
     scene
         .mirror("b")

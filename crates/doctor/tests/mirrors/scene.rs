@@ -23,7 +23,7 @@ pub(crate) const MODULE: &str = "example.com/sample";
 pub(crate) const BIG: &str = "example.com/big";
 pub(crate) const DATABASE: &str = "sum.mirrors.test";
 /// Much longer than anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn sample(version: &str) -> Module {
     Module::new(MODULE, version).file("sample.go", "package sample\n")
@@ -31,7 +31,8 @@ pub(crate) fn sample(version: &str) -> Module {
 
 /// A mirror.
 pub(crate) struct Place {
-    pub(crate) tree: Tree,
+    /// Kept, so that its directory stays.
+    _tree: Tree,
     pub(crate) server: UpstreamServer,
     pub(crate) url: String,
 }
@@ -105,7 +106,11 @@ impl Scene {
         let server = UpstreamServer::serve(tree.root());
         let url = format!("http://{name}.mirrors.test:{}", server.address().port());
         self.added.push(url.clone());
-        self.places.push(Place { tree, server, url });
+        self.places.push(Place {
+            _tree: tree,
+            server,
+            url,
+        });
         self.places.last().unwrap()
     }
 
