@@ -120,7 +120,11 @@ impl Shared {
             return;
         }
         let (shared, vcs, module) = (Arc::clone(self), vcs.clone(), module.clone());
+        let under_way = self.rechecks.begin();
         tokio::spawn(async move {
+            // Given back in the reverse order: first the depot, then the word that it is still in use.
+            let _under_way = under_way;
+            let shared = shared;
             let wanted = module.clone();
             let stored = shared.on_disk(move |store| origins(store, &wanted));
             let stored = match stored.await {

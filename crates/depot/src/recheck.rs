@@ -73,15 +73,18 @@ impl Rechecks {
         self.is_stopped.load(Ordering::Acquire)
     }
 
-    fn begin(&self) -> UnderWay<'_> {
+    /// Counts work behind the requests as under way until what is returned is dropped, so that a depot that is closed
+    /// waits for it.
+    pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self)
+        UnderWay(self.clone())
     }
 }
 
-struct UnderWay<'a>(&'a Rechecks);
+/// Work behind the requests.
+pub(crate) struct UnderWay(Arc<Rechecks>);
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -137,35 +140,32 @@ async fn round(weak: &Weak<Shared>) -> Ended {
     let mut last: Option<Pin> = None;
     let mut ended = Ended::Done;
     loop {
-        let page = {
-            let Some(shared) = weak.upgrade() else {
-                return Ended::Gone;
-            };
-            let after = last.as_ref().map(|pin| (&pin.module, pin.file));
-            match shared.records.unproven(after, PAGE).await {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::debug!(%error, "what is to be checked could not be read");
-                    return Ended::OutOfReach;
-                }
+        // Between two checks nothing keeps the depot, and with it the store.
+        let Some(records) = weak.upgrade().map(|shared| shared.records.clone()) else {
+            return Ended::Gone;
+        };
+        let after = last.as_ref().map(|pin| (&pin.module, pin.file));
+        let page = match records.unproven(after, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::debug!(%error, "what is to be checked could not be read");
+                return Ended::OutOfReach;
             }
         };
         if page.is_empty() {
             return ended;
         }
         for pin in &page {
-            // Between two checks nothing keeps the depot.
             let Some(shared) = weak
                 .upgrade()
                 .filter(|shared| !shared.rechecks.is_stopped())
             else {
                 return Ended::Gone;
             };
-            let checked = {
-                let _under_way = shared.rechecks.begin();
-                shared.recheck(pin).await
-            };
+            let under_way = shared.rechecks.begin();
+            let checked = shared.recheck(pin).await;
             drop(shared);
+            drop(under_way);
             match checked {
                 Checked::Nothing => continue,
                 Checked::Settled => {}

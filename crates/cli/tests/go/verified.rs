@@ -164,7 +164,9 @@ fn a_toolchain_is_verified_by_the_program_and_by_go_although_no_other_module_is(
         let script = format!("#!/bin/sh\necho {words}\n");
         Module::new("golang.org/toolchain", &version)
             .file("bin/go", &script)
+            .file("bin/gofmt", &script)
             .file("pkg/tool/none", "none\n")
+            .file("lib/none", "none\n")
     };
     let (right, wrong) = (toolchain("it is right"), toolchain("it is wrong"));
     let mut stage = Stage::new(44);

@@ -147,7 +147,9 @@ async fn file(depot: &Depot, kind: FileKind) -> Result<Vec<u8>, DepotError> {
 /// Waits until what was served is stored, too, and on record.
 async fn settled(depot: &Depot, key: &FileKey) {
     let stored = async {
-        while depot.store().open_file(key).unwrap().is_none()
+        // What the file must hash to is on record before the file is, so that a record alone tells nothing.
+        while depot.in_flight() > 0
+            || depot.store().open_file(key).unwrap().is_none()
             || depot
                 .records()
                 .provenance(&key.module_version().unwrap())
