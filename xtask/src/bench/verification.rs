@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use testkit::http::{self, Connection};
 use testkit::{
-    ChecksumDatabase, Fault, Go, Modkeep, Module, Project, ProjectShape, Tree, UpstreamServer,
+    ChecksumDatabase, Fault, Go, Modkeep, ModkeepCommand, Module, Project, ProjectShape, Tree,
+    UpstreamServer,
 };
 
 use super::Context;
@@ -124,15 +125,11 @@ impl Scene {
 
     fn fresh(&self, context: &Context, with: bool) -> Result<(Modkeep, tempfile::TempDir)> {
         let data = context.data()?;
-        let command = context
-            .modkeep()
+        let setting = self.database.setting();
+        let command = ModkeepCommand::new(&context.binary)
             .data(data.path())
-            .upstream(&self.upstream.url());
-        let command = if with {
-            command.sumdb(&self.database.setting())
-        } else {
-            command
-        };
+            .upstream(&self.upstream.url())
+            .sumdb(if with { &setting } else { "off" });
         Ok((command.start(), data))
     }
 
@@ -196,8 +193,7 @@ impl Scene {
         // All but one byte come in, and then nothing.
         upstream.fail(path.as_str(), Fault::StallAt(sent));
         let data = context.data()?;
-        let modkeep = context
-            .modkeep()
+        let modkeep = ModkeepCommand::new(&context.binary)
             .data(data.path())
             .upstream(&upstream.url())
             .sumdb(&self.database.setting())
