@@ -147,9 +147,10 @@ fn what_is_applied_is_in_force_and_the_private_settings_are_not_touched() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let settings = std::fs::read_to_string(scene.go_env()).unwrap();
     let (first, second) = (scene.mirrors[0].url(), scene.mirrors[1].url());
+    // In the order that `go env -w` has.
     assert_eq!(
         settings,
-        format!("GOPROXY={first}|{second},direct\nGONOSUMDB=*.corp.example.com\n")
+        format!("GONOSUMDB=*.corp.example.com\nGOPROXY={first}|{second},direct\n")
     );
     // And now there is nothing to change.
     let again = scene.run(&["--apply"]);

@@ -146,6 +146,8 @@ fn a_private_module_is_not_asked_about() {
     let server = scene.start_with(&[("private", "example.com")]);
     let told = diagnosis(&server);
     assert_eq!(told["module"], "rsc.io/quote", "{told:#}");
+    // The upstream has not got that, and nobody said it has.
+    assert_eq!(told["verdict"]["health"], "healthy", "{told:#}");
     let asked = scene.upstream.requests();
     assert!(
         asked

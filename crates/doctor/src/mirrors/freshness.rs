@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fault::Label;
 use futures_util::future::join_all;
 use gomod::{ModulePath, ModuleVersion, Version};
 use url::Url;
@@ -129,8 +130,12 @@ async fn ask(
     module: &ModulePath,
     version: &Version,
 ) -> Existence {
-    let Ok(module) = ModuleVersion::new(module.clone(), version.clone()) else {
-        return Existence::Undecided;
+    let module = match ModuleVersion::new(module.clone(), version.clone()) {
+        Ok(module) => module,
+        // Such as v9.0.0 of a module whose path does not end in /v9.
+        Err(error) => {
+            return Existence::Unknown(Failure::new(Label::GoproxyCorrupt, error.to_string()));
+        }
     };
     let mut unknown = None;
     for base in bases {

@@ -87,8 +87,7 @@ impl Page {
         let width = self.layout.width.max(20).saturating_sub(pad.len());
         let mut line = String::new();
         for word in pieces(text) {
-            let is_full =
-                !line.is_empty() && columns(line.trim_end()) + columns(word.trim_end()) > width;
+            let is_full = !line.is_empty() && columns(&line) + columns(word.trim_end()) > width;
             if is_full {
                 let _infallible = writeln!(self.text, "{pad}{}", line.trim_end());
                 "  ".clone_into(&mut line);
