@@ -3,7 +3,7 @@
 //! [`compare`] asks every [`Candidate`] for the same public modules. A mirror is only ranked when what it serves is what
 //! the checksum database has on record, proven; then by failures, by how far it lags behind the others, and by speed.
 //! [`Comparison::advice`] makes one GOPROXY out of the ranking, with the right separators and the reasons for them;
-//! [`apply`] writes it, tries it, and takes it back if it does not work. [`watch`] asks again and again and keeps a
+//! [`apply()`] writes it, tries it, and takes it back if it does not work. [`watch()`] asks again and again and keeps a
 //! history.
 
 mod advice;
