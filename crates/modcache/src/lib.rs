@@ -5,7 +5,7 @@
 //!
 //! - [`ModuleCache`] knows where things are.
 //! - [`Project`] tells which modules a project uses, as far as go.mod and go.sum tell.
-//! - [`verify`] does what `go mod verify` does, and compares with go.sum.
+//! - [`verify()`] does what `go mod verify` does, and compares with go.sum.
 
 mod cache;
 mod project;
