@@ -165,6 +165,18 @@ async fn settled(depot: &Depot, key: &FileKey) {
         .unwrap();
 }
 
+/// Waits until nothing is asked any more, behind the requests either.
+async fn idle(depot: &Depot) {
+    let nothing_under_way = async {
+        while depot.in_flight() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), nothing_under_way)
+        .await
+        .unwrap();
+}
+
 async fn list(depot: &Depot) -> String {
     let key = AnswerKey::List(module());
     let reply = depot
@@ -340,6 +352,8 @@ async fn another_repository_in_the_same_place_is_told() {
     file(&depot, FileKind::Info).await.unwrap();
     ask(&depot).await;
 
+    // Who asked while there is no repository at all would be told so, and believed for a while.
+    idle(&depot).await;
     std::fs::remove_dir_all(forge.repository()).unwrap();
     forge.begin();
     forge.commit("another beginning");
