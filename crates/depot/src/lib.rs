@@ -26,6 +26,7 @@ mod reply;
 mod scrub;
 mod settings;
 mod shared;
+mod source;
 mod sumdb;
 mod verify;
 

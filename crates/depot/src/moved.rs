@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use store::{Event, EventKind, FileKey, FileKind, Store};
 use vcs::{RepositoryChange, TagNow, Vcs, VersionFiles};
 
-use crate::origin::is_hash;
 use crate::shared::Shared;
+use crate::source::is_hash;
 
 /// How much is remembered of what was looked at and told; what is forgotten is looked at again.
 const MOST: usize = 20_000;

@@ -13,12 +13,13 @@ use fault::Label;
 use futures_util::StreamExt as _;
 use goenv::redact::redact_text;
 use gomod::ModulePath;
-use store::{AnswerKey, FileKey, FileKind, Source};
+use store::{AnswerKey, FileKey, FileKind};
 use upstream::{ChainError, Failure, Reply, Request, Small, Validators, ZipReply};
 use vcs::Vcs;
 
 use crate::DepotError;
 use crate::shared::{Shared, describe, name_of};
+use crate::source::{at_commit, is_hash};
 
 /// What repositories are called among the upstreams.
 const DIRECT: &str = "direct";
@@ -300,29 +301,6 @@ fn pieces(file: File, len: u64) -> impl futures_util::Stream<Item = Result<Bytes
 /// The repository's bytes were refused already, so that nobody is left to ask.
 fn passed_over(said: Option<Box<ChainError>>, name: &str) -> DepotError {
     said.map_or(DepotError::Lost, |said| DepotError::from_chain(*said, name))
-}
-
-/// What is put on record of a source as it is named among replies.
-pub(crate) fn recorded(source: &str) -> Source {
-    let Some(url) = source.strip_prefix("git+") else {
-        return Source::upstream(source);
-    };
-    match url.rsplit_once('#') {
-        Some((url, commit)) if is_hash(commit) => Source::repository(url, Some(commit.to_owned())),
-        _ => Source::repository(url, None),
-    }
-}
-
-/// The name of a source that is a repository, with the commit that was used.
-fn at_commit(source: String, commit: Option<&str>) -> String {
-    match commit.filter(|commit| is_hash(commit)) {
-        Some(commit) => format!("{source}#{commit}"),
-        None => source,
-    }
-}
-
-pub(crate) fn is_hash(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether bytes from the repository `source` were refused already.

@@ -76,7 +76,7 @@ impl Shared {
         self.stored_files.fetch_add(1, Ordering::Relaxed);
         self.stored_bytes
             .fetch_add(published.stored.len(), Ordering::Relaxed);
-        let source = self.with_revision(&key, crate::origin::recorded(&from.source));
+        let source = self.with_revision(&key, crate::source::recorded(&from.source));
         let record = FileRecord {
             source: Some(source.await),
             key,

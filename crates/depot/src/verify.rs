@@ -153,7 +153,7 @@ impl Shared {
             return;
         };
         let evidence = Evidence {
-            source: Some(crate::origin::recorded(&report.from)),
+            source: Some(crate::source::recorded(&report.from)),
             request_id: Some(request_id.to_owned()).filter(|id| !id.is_empty()),
             ..evidence_of(key, report)
         };

@@ -1,5 +1,6 @@
 //! What each command does with its arguments, one file for each.
 
+mod attached;
 mod chain;
 mod completions;
 mod config;

@@ -2,7 +2,7 @@ use goenv::Environment;
 use serde::Serialize;
 use store::{Evidence, QuarantineEntry, QuarantineId, Records, drop_quarantined, release};
 
-use super::store::{attach, runtime};
+use super::attached::{attach, runtime};
 use super::{CannotDo, Status};
 use crate::args::{Format, QuarantineCommand};
 use crate::output;

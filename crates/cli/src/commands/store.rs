@@ -4,6 +4,7 @@ use goenv::Environment;
 use serde::Serialize;
 use store::{RebuildReport, Records, Scope, Store, rebuild_records};
 
+use super::attached::runtime;
 use super::{CannotDo, Status, load};
 use crate::args::{Format, Settings, StoreCommand};
 use crate::output;
@@ -19,25 +20,6 @@ pub(super) fn run(environment: &Environment, command: &StoreCommand) -> Result<S
         StoreCommand::Scrub(arguments) => super::store_scrub::run(environment, arguments),
         StoreCommand::Quarantine(command) => super::quarantine::run(environment, command),
     }
-}
-
-/// The store that the settings name, beside a server that may use it.
-pub(super) fn attach(
-    environment: &Environment,
-    settings: &Settings,
-) -> Result<Arc<Store>, CannotDo> {
-    let (_, effective) = load(environment, settings)?;
-    Store::attach(&effective.data)
-        .map(Arc::new)
-        .map_err(|error| CannotDo::new(format!("{error}; name the store with --data")))
-}
-
-/// What runs the work of one command.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CannotDo> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(CannotDo::new)
 }
 
 #[derive(Serialize)]

@@ -15,7 +15,7 @@ use store::{FileKey, ScrubState, Scrubber, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::store::runtime;
+use super::attached::runtime;
 use super::{CannotDo, Status, chain, load, repositories};
 use crate::args::{Format, ScrubArguments};
 use crate::config::parse_rate;

@@ -4,7 +4,7 @@ use goenv::Environment;
 use gomod::{ModulePath, ModuleVersion, Version};
 use store::{EventProvenance, PinProvenance, Provenance, Records, Store};
 
-use super::store::{attach, runtime};
+use super::attached::{attach, runtime};
 use super::{CannotDo, Status};
 use crate::args::{Format, Settings};
 use crate::output;

@@ -1,0 +1,27 @@
+//! How a source is named among replies, and what is put on record of it.
+
+use store::Source;
+
+/// What is put on record of a source as it is named among replies.
+pub(crate) fn recorded(source: &str) -> Source {
+    let Some(url) = source.strip_prefix("git+") else {
+        return Source::upstream(source);
+    };
+    match url.rsplit_once('#') {
+        Some((url, commit)) if is_hash(commit) => Source::repository(url, Some(commit.to_owned())),
+        _ => Source::repository(url, None),
+    }
+}
+
+/// The name of a source that is a repository, with the commit that was used.
+pub(crate) fn at_commit(source: String, commit: Option<&str>) -> String {
+    match commit.filter(|commit| is_hash(commit)) {
+        Some(commit) => format!("{source}#{commit}"),
+        None => source,
+    }
+}
+
+/// Whether this is the whole hash of a commit.
+pub(crate) fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
