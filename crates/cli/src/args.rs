@@ -359,6 +359,9 @@ pub(crate) struct Settings {
     /// Checksum database to verify with and to relay, in GOSUMDB syntax [default: what `go env GOSUMDB` would say]
     #[arg(long, value_name = "SETTING")]
     pub(crate) sumdb: Option<String>,
+    /// Fetch nothing: answer from the store alone
+    #[arg(long)]
+    pub(crate) offline: bool,
     /// Run a checksum database of this name over every module version served [default: none]
     #[arg(long, value_name = "NAME")]
     pub(crate) sumlog: Option<String>,
@@ -380,6 +383,7 @@ impl Settings {
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+        .chain(self.offline.then_some(("offline", "true")))
     }
 }
 

@@ -36,6 +36,12 @@ impl Depot {
         {
             return Ok(answer.clone().into_reply(settings.ttl, None));
         }
+        if let Err(offline) = self.shared.check_online(&describe(key)) {
+            return match stored {
+                Some(answer) => Ok(answer.into_reply(settings.ttl, Some(offline))),
+                None => Err(offline),
+            };
+        }
         let refreshed = match &stored {
             Some(answer) if was_ever_confirmed(answer) => {
                 let refresh = self.refresh(key, context);
@@ -161,10 +167,11 @@ async fn fetch(
         body: Bytes::copy_from_slice(&answer.body),
     }));
     let store_key = key.clone();
-    if let Err(error) = shared
+    let written = shared
         .on_disk(move |store| store.write_answer(&store_key, &answer))
-        .await
-    {
+        .await;
+    shared.note_write(&written);
+    if let Err(error) = written {
         tracing::error!(answer = %describe(&key), %error, "served, but could not be stored");
     }
 }

@@ -47,6 +47,9 @@ impl Remote for Relays {
         let (route, chain) = (self.route.clone(), self.chain.load_full());
         let through_upstreams = route.through_upstreams && way == Way::Usual;
         Box::pin(async move {
+            if chain.is_quiet() {
+                return Err(RemoteTrouble::Failed("fetching is switched off".to_owned()));
+            }
             let request = Request {
                 expect: expectation(&path).unwrap_or(Expect::Text),
                 path,

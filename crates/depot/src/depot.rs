@@ -8,6 +8,7 @@ use store::{Records, Scope, Store, rebuild_records};
 use upstream::Chain;
 
 use crate::databases::databases;
+use crate::degraded::Losses;
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
@@ -53,6 +54,7 @@ impl Depot {
             stored_files: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
             scrubbed: ScrubTotals::default(),
+            losses: Losses::default(),
         };
         let shared = Arc::new(shared);
         recheck::start(&shared);
@@ -62,6 +64,7 @@ impl Depot {
     /// Uses another chain and other settings from now on. Fetches under way end as they began.
     pub fn reconfigure(&self, chain: Chain, settings: Settings) {
         let shared = &self.shared;
+        chain.set_quiet(shared.is_offline());
         shared.chain.store(Arc::new(chain));
         let in_use = shared.databases.load();
         let databases = databases(&settings.sumdbs, &in_use, &shared.store, &shared.chain);

@@ -22,6 +22,12 @@ pub enum DepotError {
         /// What was asked for.
         what: Arc<str>,
     },
+    /// It is not stored, and nothing is fetched at this time. It may well exist.
+    #[error("offline: {what} is not stored here, and fetching is switched off")]
+    Offline {
+        /// What was asked for.
+        what: Arc<str>,
+    },
     /// Nothing may be fetched: the upstream chain is `off`.
     #[error("{what}: module lookup disabled by GOPROXY=off")]
     FetchOff {
@@ -109,6 +115,7 @@ impl DepotError {
             Self::FetchOff { .. } => Some(Label::CfgGoproxyOff),
             Self::Absent { .. }
             | Self::NotCached { .. }
+            | Self::Offline { .. }
             | Self::DirectOff { .. }
             | Self::Private { .. }
             | Self::Lost => None,

@@ -11,6 +11,7 @@ use store::{Draft, FileKey, FileKind, Found, StoredFile};
 use tokio::sync::watch;
 use upstream::{Expect, Reply, Request, Small, ZipReply};
 
+use crate::degraded::in_memory;
 use crate::flight::Landing;
 use crate::growing::{GrowingFile, Progress};
 use crate::origin::Wanted;
@@ -42,6 +43,7 @@ impl Depot {
         if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
+        self.shared.check_online(&what)?;
         let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
         let fetched = self
             .shared
@@ -286,10 +288,11 @@ impl Fetching {
             etag: reply.validators.etag,
         };
         let publish_key = key.clone();
-        match shared
+        let published = shared
             .on_disk(move |store| store.publish_bytes(&reply.body, &publish_key))
-            .await
-        {
+            .await;
+        shared.note_write(&published);
+        match published {
             Ok(published) => shared.note_stored(key.clone(), &published, from).await,
             Err(error) => {
                 tracing::error!(file = %key, %error, "served, but could not be stored");
@@ -316,12 +319,17 @@ impl Fetching {
             let draft = store.create_draft()?;
             draft.reserve(announced).map(|()| draft)
         };
-        let draft = match shared.on_disk(room).await {
-            Ok(draft) => draft,
-            Err(error) => return Err(refused(error, false)),
+        let draft = shared.on_disk(room).await;
+        shared.note_write(&draft);
+        let (draft, room) = match draft {
+            Ok(draft) => (draft, None),
+            Err(error) => match in_memory(&shared, &error, reply.len) {
+                Some((draft, room)) => (draft, Some(room)),
+                None => return Err(refused(error, false)),
+            },
         };
         let (progress, watch) = watch::channel(Progress::Growing(0));
-        let growing = GrowingFile::new(draft.file().clone(), reply.len, watch);
+        let growing = GrowingFile::new(draft.file().clone(), reply.len, watch, room);
         let mut outflow = Outflow {
             landing: &self.landing,
             progress,
@@ -375,6 +383,7 @@ impl Fetching {
                 None => store.publish(draft, &publish_key),
             })
             .await;
+        shared.note_write(&published);
         match published {
             Ok(published) => shared.note_stored(key, &published, from).await,
             Err(error) => {

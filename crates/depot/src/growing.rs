@@ -4,6 +4,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::DepotError;
+use crate::degraded::Room;
 
 /// How far a file that is being fetched has come.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct GrowingFile {
     file: Arc<File>,
     announced: Option<u64>,
     progress: watch::Receiver<Progress>,
+    /// Held while anybody reads, if the file is in memory.
+    _room: Option<Arc<Room>>,
 }
 
 impl GrowingFile {
@@ -29,11 +32,13 @@ impl GrowingFile {
         file: Arc<File>,
         announced: Option<u64>,
         progress: watch::Receiver<Progress>,
+        room: Option<Arc<Room>>,
     ) -> Self {
         Self {
             file,
             announced,
             progress,
+            _room: room,
         }
     }
 

@@ -13,6 +13,7 @@
 
 mod answers;
 mod databases;
+mod degraded;
 mod depot;
 mod error;
 mod files;
@@ -30,6 +31,7 @@ mod source;
 mod sumdb;
 mod verify;
 
+pub use degraded::{Degradation, Degraded};
 pub use depot::{Depot, StoreTotals};
 pub use error::{DepotError, Mismatched};
 pub use growing::{GrowingFile, Progress};

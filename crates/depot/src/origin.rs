@@ -61,6 +61,7 @@ impl Shared {
         request: &Request,
     ) -> Result<Small, DepotError> {
         let module = wanted.module().ok_or(DepotError::Lost)?;
+        self.check_online(&wanted.name())?;
         let said = if self.is_private(module) {
             None
         } else {
@@ -92,6 +93,7 @@ impl Shared {
         request: &Request,
     ) -> Result<ZipReply, DepotError> {
         let name = name_of(&key.module, key.version.as_str());
+        self.check_online(&name)?;
         let said = if self.is_private(&key.module) {
             None
         } else {

@@ -162,6 +162,9 @@ async fn round(weak: &Weak<Shared>) -> Ended {
             else {
                 return Ended::Gone;
             };
+            if shared.is_offline() {
+                return Ended::OutOfReach;
+            }
             let under_way = shared.rechecks.begin();
             let checked = shared.recheck(pin).await;
             drop(shared);

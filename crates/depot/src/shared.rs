@@ -9,6 +9,7 @@ use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Stor
 use trust::Database;
 use upstream::Chain;
 
+use crate::degraded::Losses;
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) stored_files: AtomicU64,
     pub(crate) stored_bytes: AtomicU64,
     pub(crate) scrubbed: ScrubTotals,
+    pub(crate) losses: Losses,
 }
 
 impl std::fmt::Debug for Shared {

@@ -142,6 +142,9 @@ impl Asked<'_> {
         if self.mode == FetchMode::CachedOnly {
             return Ok(reply(kept, None));
         }
+        if let Err(offline) = self.shared.check_online(&self.what) {
+            return Ok(reply(kept, Some(offline)));
+        }
         let limit = self.shared.settings.load().stale_wait;
         match tokio::time::timeout(limit, self.database.head()).await {
             Ok(Ok(head)) => Ok(reply(head, None)),
@@ -164,6 +167,7 @@ impl Asked<'_> {
                 what: self.what.as_str().into(),
             });
         }
+        self.shared.check_online(&self.what)?;
         self.shared
             .known_absence(&self.negative_key())
             .map_or(Ok(()), Err)

@@ -10,6 +10,7 @@ use axum::routing::get;
 use gomod::{ModulePath, ModuleVersion, Version};
 use serde_json::{Value, json};
 
+use crate::operator::OFFLINE;
 use crate::ops::Failed;
 use crate::own_log::COSIGNATURES;
 use crate::state::State;
@@ -17,7 +18,7 @@ use crate::state::State;
 /// A path of the API as the `OpenAPI` document describes it.
 struct Operation {
     path: &'static str,
-    /// `get`, or `post` with a body of text.
+    /// `get`, `post` with a body of text, or `put` with one in JSON.
     method: &'static str,
     id: &'static str,
     summary: &'static str,
@@ -75,6 +76,41 @@ const OPERATIONS: &[Operation] = &[
             "what `modkeep doctor --format json` tells, about this server; one run at a time, shared by all who ask, texts in the language of Accept-Language (en or zh)",
         ),
         failures: &[("503", "the probes could not be run")],
+    },
+    Operation {
+        path: "/api/v1/status",
+        method: "get",
+        id: "getStatus",
+        summary: "Whether this server answers as it should, and with which losses it serves",
+        parameters: &[],
+        answer: (
+            "application/json",
+            "status, losses with their reasons, and what is stored",
+        ),
+        failures: &[],
+    },
+    Operation {
+        path: OFFLINE,
+        method: "get",
+        id: "getOffline",
+        summary: "Whether fetching is switched off, and since when",
+        parameters: &[],
+        answer: ("application/json", "`offline`, and `since` while it is"),
+        failures: &[],
+    },
+    Operation {
+        path: OFFLINE,
+        method: "put",
+        id: "setOffline",
+        summary: "Switches fetching off or on: `{\"offline\": true}` or false, with the token of the setting api.token as \
+                  `Authorization: Bearer`",
+        parameters: &[],
+        answer: ("application/json", "as it is now"),
+        failures: &[
+            ("400", "the body is not understood"),
+            ("401", "there is no token in the request"),
+            ("403", "it is another token, or this server takes no orders"),
+        ],
     },
     Operation {
         path: "/api/v1/openapi.json",
@@ -144,15 +180,11 @@ fn parse(rest: &str) -> Result<ModuleVersion, Failed> {
 }
 
 fn openapi() -> Value {
-    let paths: serde_json::Map<String, Value> = OPERATIONS
-        .iter()
-        .map(|operation| {
-            (
-                operation.path.to_owned(),
-                json!({ (operation.method): describe(operation) }),
-            )
-        })
-        .collect();
+    let mut paths = serde_json::Map::new();
+    for operation in OPERATIONS {
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = describe(operation);
+    }
     json!({
         "openapi": "3.1.0",
         "info": { "title": "modkeep", "version": env!("CARGO_PKG_VERSION") },
@@ -191,9 +223,13 @@ fn describe(operation: &Operation) -> Value {
         "parameters": parameters,
         "responses": responses,
     });
-    if operation.method == "post" {
-        let text = json!({ "text/plain": { "schema": { "type": "string" } } });
-        description["requestBody"] = json!({ "required": true, "content": text });
+    let body = match operation.method {
+        "post" => Some(json!({ "text/plain": { "schema": { "type": "string" } } })),
+        "put" => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
+        _ => None,
+    };
+    if let Some(content) = body {
+        description["requestBody"] = json!({ "required": true, "content": content });
     }
     description
 }
@@ -250,9 +286,8 @@ mod tests {
         }
         let document = openapi();
         assert_eq!(document["openapi"], "3.1.0");
-        assert_eq!(
-            document["paths"].as_object().unwrap().len(),
-            OPERATIONS.len()
-        );
+        let paths = document["paths"].as_object().unwrap().values();
+        let described: usize = paths.map(|path| path.as_object().unwrap().len()).sum();
+        assert_eq!(described, OPERATIONS.len());
     }
 }

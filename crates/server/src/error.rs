@@ -118,7 +118,9 @@ impl From<DepotError> for Refusal {
                 Self::new(status, line)
             }
             DepotError::Mismatch(_) => Self::new(StatusCode::BAD_GATEWAY, line),
-            DepotError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, line),
+            DepotError::Offline { .. } | DepotError::Store(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, line)
+            }
             DepotError::Lost => Self::new(StatusCode::INTERNAL_SERVER_ERROR, line),
         }
     }

@@ -63,6 +63,7 @@ metrics! {
     SCRUB_HEALED: "counter" "modkeep_scrub_healed_total" [] = "Damaged files that scrubbing has replaced by sound ones";
     SCRUB_UNREADABLE: "counter" "modkeep_scrub_unreadable_total" [] = "Stored files that scrubbing could not read or move: look at the disk";
     SCRUB_COMPLETED: "gauge" "modkeep_scrub_completed_timestamp_seconds" [] = "When the last pass over all stored files ended, in seconds since 1970; 0 if none has since the start";
+    DEGRADED: "gauge" "modkeep_degraded" ["mode"] = "1 while it serves with this loss, else 0: offline, store-read-only, records-missing";
     LOG_RECORDS: "counter" "modkeep_sumlog_records_total" [] = "Records added to the own checksum log since the start";
     LOG_BATCHES: "counter" "modkeep_sumlog_batches_total" [] = "Batches of records for which a head was signed since the start";
     LOG_CONTRADICTIONS: "counter" "modkeep_sumlog_contradictions_total" [] = "Module versions that came with other hashes than the own checksum log has: an alarm";
@@ -178,6 +179,11 @@ struct EventLabels {
     event: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModeLabel {
+    mode: &'static str,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ExchangeOutcome(Outcome);
 
@@ -216,6 +222,7 @@ pub struct Metrics {
     pub(crate) moved_repositories: Counter,
     pub(crate) records_up: Gauge,
     pub(crate) scrub: ScrubMetrics,
+    degraded: Family<ModeLabel, Gauge>,
     pub(crate) log_records: Counter,
     pub(crate) log_batches: Counter,
     pub(crate) log_contradictions: Counter,
@@ -304,6 +311,7 @@ impl Metrics {
             moved_repositories: Counter::default(),
             records_up: Gauge::default(),
             scrub: ScrubMetrics::default(),
+            degraded: Family::default(),
             log_records: Counter::default(),
             log_batches: Counter::default(),
             log_contradictions: Counter::default(),
@@ -351,6 +359,7 @@ impl Metrics {
         registry.register(base_name(BYTES), BYTES.help, metrics.store_bytes.clone());
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
         metrics.scrub.register(&mut registry);
+        registry.register(base_name(DEGRADED), DEGRADED.help, metrics.degraded.clone());
         for (doc, counter) in [
             (QUARANTINED, &metrics.quarantined),
             (REFUSED, &metrics.refused),
@@ -376,6 +385,13 @@ impl Metrics {
         {
             counter.inc();
         }
+    }
+
+    /// Whether it serves with a loss.
+    pub(crate) fn set_degraded(&self, mode: &'static str, in_force: bool) {
+        self.degraded
+            .get_or_create_owned(&ModeLabel { mode })
+            .set(i64::from(in_force));
     }
 
     /// Whether requests go to an upstream.
@@ -439,6 +455,7 @@ mod tests {
         );
         metrics.event("https://proxy.example.com", Event::Retry);
         metrics.set_upstream_up("https://proxy.example.com", true);
+        metrics.set_degraded("offline", true);
         let text = metrics.render();
         for metric in METRICS {
             let kind_line = format!("# TYPE {} {}", base_name(*metric), metric.kind);

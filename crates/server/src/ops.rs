@@ -8,13 +8,14 @@ use axum::extract::{Query, State as Extract};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use depot::DepotError;
+use depot::{Degraded, DepotError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::RecordsHealth;
 use upstream::{BreakerState, UpstreamStatus};
 
 use crate::api;
+use crate::operator;
 use crate::state::State;
 
 /// The most lines of the index in one answer, as index.golang.org has it.
@@ -30,6 +31,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/metrics", get(metrics))
         .route("/index", get(index))
         .merge(api::router())
+        .merge(operator::router())
         .fallback(unknown)
         .with_state(state)
 }
@@ -172,22 +174,24 @@ async fn readyz(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed>
             .map(drop)
             .map_err(|error| DepotError::from(error).to_string())
     });
-    let store_problem = match tokio::time::timeout(READINESS_LIMIT, write).await {
+    let write_problem = match tokio::time::timeout(READINESS_LIMIT, write).await {
         Ok(Ok(written)) => written.err(),
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!(
             "the disk did not answer within {READINESS_LIMIT:?}"
         )),
     };
-    let records_problem = match state.depot.records().health() {
-        RecordsHealth::Ready | RecordsHealth::Opening => None,
-        RecordsHealth::Failed(reason) => Some(format!(
-            "{reason}; stop, run `modkeep store rebuild`, and start again"
-        )),
+    let losses = state.depot.degradations();
+    let reason = |mode| {
+        losses
+            .iter()
+            .find(|loss| loss.mode == mode)
+            .map(|loss| loss.reason.clone())
     };
     let mut checks = vec![
-        Check::new("store", store_problem),
-        Check::new("records", records_problem),
+        Check::new("store", write_problem.or(reason(Degraded::StoreReadOnly))),
+        Check::new("records", reason(Degraded::RecordsMissing)),
+        Check::new("fetching", reason(Degraded::Offline)),
     ];
     for upstream in state.depot.chain().status() {
         let problem = upstream_problem(&upstream);
@@ -227,6 +231,10 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     metrics.records_up.set(i64::from(
         state.depot.records().health() == RecordsHealth::Ready,
     ));
+    for mode in Degraded::ALL {
+        let in_force = state.depot.degraded().any(|one| one == mode);
+        metrics.set_degraded(mode.as_str(), in_force);
+    }
     for upstream in state.depot.chain().status() {
         let up = upstream.breaker == BreakerState::Closed;
         metrics.set_upstream_up(&upstream.source, up);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use depot::GrowingFile;
+use depot::{Degraded, GrowingFile};
 use http::header::{
     ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     RETRY_AFTER, WARNING,
@@ -24,6 +24,9 @@ pub(crate) const FOR_EVER: HeaderValue =
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// Why an answer is old, in a word that scripts can look for.
 const STALE: HeaderName = HeaderName::from_static("x-modkeep-stale");
+
+/// In which ways this server serves with losses.
+pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("x-modkeep-degraded");
 
 /// A response, and what to count it as.
 pub(crate) struct Answer {
@@ -234,6 +237,12 @@ pub(crate) fn refusal(asked: Asked<'_>, refusal: Refusal, absent_for: u64) -> An
         served,
         reason: Some(refusal.line),
     }
+}
+
+/// The losses with which an answer is given; `None` when all is well.
+pub(crate) fn losses(modes: impl Iterator<Item = Degraded>) -> Option<HeaderValue> {
+    let names: Vec<&str> = modes.map(Degraded::as_str).collect();
+    (!names.is_empty()).then(|| text_header(&names.join(", ")))
 }
 
 /// Marks an answer as older than it should be.

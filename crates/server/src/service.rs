@@ -14,6 +14,7 @@ use crate::error::Refusal;
 use crate::hot::HotAnswers;
 use crate::id::{REQUEST_ID, RequestId, traceparent};
 use crate::metrics::{Endpoint, Metrics, Served};
+use crate::operator::{self, OperatorToken};
 use crate::ops;
 use crate::own_log::{self, OwnLog};
 use crate::protocol::{Responder, endpoint_of, respond_hot};
@@ -43,14 +44,15 @@ impl std::fmt::Debug for App {
 
 impl App {
     /// Answers from a depot, and from a log if there is one. `hot_bytes`: how much memory small answers given a moment
-    /// ago may take.
+    /// ago may take. `operator_token`: who may give orders; nobody without it.
     pub fn new(
         depot: Depot,
         metrics: Arc<Metrics>,
         hot_bytes: u64,
         own_log: Option<OwnLog>,
+        operator_token: Option<OperatorToken>,
     ) -> Self {
-        let state = Arc::new(State::new(depot, metrics, own_log));
+        let state = Arc::new(State::new(depot, metrics, own_log, operator_token));
         let inner = Inner {
             hot: HotAnswers::new(hot_bytes),
             router: ops::router(state.clone()),
@@ -130,6 +132,10 @@ impl App {
                 .await
                 .unwrap_or_else(refuse);
             return (Endpoint::Operations, answer);
+        }
+        if parts.method == Method::PUT && parts.uri.path() == operator::OFFLINE {
+            let body = http_body_util::Limited::new(body, operator::MOST_BYTES);
+            return self.operations(parts, body).await;
         }
         if !is_get_or_head(&parts.method) {
             let mut refusal = Refusal::new(
@@ -255,6 +261,9 @@ impl App {
         );
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.into_header());
+        if let Some(losses) = respond::losses(self.inner.state.depot.degraded()) {
+            headers.insert(respond::DEGRADED, losses);
+        }
         if self.inner.state.is_draining() && parts.version <= Version::HTTP_11 {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -5,6 +5,7 @@ use depot::Depot;
 
 use crate::doctor::Doctor;
 use crate::metrics::Metrics;
+use crate::operator::OperatorToken;
 use crate::own_log::OwnLog;
 
 /// What everything that answers requests shares.
@@ -13,16 +14,23 @@ pub(crate) struct State {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) own_log: Option<OwnLog>,
     pub(crate) doctor: Doctor,
+    pub(crate) operator_token: Option<OperatorToken>,
     draining: AtomicBool,
 }
 
 impl State {
-    pub(crate) fn new(depot: Depot, metrics: Arc<Metrics>, own_log: Option<OwnLog>) -> Self {
+    pub(crate) fn new(
+        depot: Depot,
+        metrics: Arc<Metrics>,
+        own_log: Option<OwnLog>,
+        operator_token: Option<OperatorToken>,
+    ) -> Self {
         Self {
             depot,
             metrics,
             own_log,
             doctor: Doctor::default(),
+            operator_token,
             draining: AtomicBool::new(false),
         }
     }

@@ -4,19 +4,23 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, MemfdFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use tempfile::TempPath;
 
 use crate::{Digest, Hasher, StoreError};
 
+/// What a draft that has no name on disk is called.
+const MEMORY: &str = "a file in memory";
+
 /// A file that is still being written. Readers may follow it while it grows; it has no name in the tree until it is
 /// published, and vanishes if it is dropped before.
 #[derive(Debug)]
 pub struct Draft {
     file: Arc<File>,
-    path: TempPath,
+    /// `None`: it is in memory, and can be read, but not published.
+    path: Option<TempPath>,
     hasher: Hasher,
     len: u64,
 }
@@ -36,10 +40,27 @@ impl Draft {
         let (file, path) = temporary.into_parts();
         Ok(Self {
             file: Arc::new(file),
-            path,
+            path: Some(path),
             hasher: Hasher::default(),
             len: 0,
         })
+    }
+
+    /// A draft that is in memory alone, for when the disk takes nothing: it can be filled, read and hashed, but every
+    /// attempt to publish it fails.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let file = rustix::fs::memfd_create("modkeep-draft", MemfdFlags::CLOEXEC)
+            .map_err(|error| StoreError::io("create", Path::new(MEMORY))(error.into()))?;
+        Ok(Self {
+            file: Arc::new(file.into()),
+            path: None,
+            hasher: Hasher::default(),
+            len: 0,
+        })
+    }
+
+    fn name(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(MEMORY))
     }
 
     /// Makes room for so many bytes in all, so that a disk that is too full says so before the first of them.
@@ -57,7 +78,7 @@ impl Draft {
         match reserved {
             // Of no bytes, or on a file system without this function.
             Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
-            Err(error) => Err(StoreError::io("make room for", &self.path)(error.into())),
+            Err(error) => Err(StoreError::io("make room for", self.name())(error.into())),
         }
     }
 
@@ -65,7 +86,7 @@ impl Draft {
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file
             .write_all_at(bytes, self.len)
-            .map_err(StoreError::io("write", &self.path))?;
+            .map_err(StoreError::io("write", self.name()))?;
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
@@ -99,7 +120,16 @@ impl Draft {
         Ok(crate::stored::ends_like_a_zip(&tail, self.len))
     }
 
-    pub(crate) fn seal(self) -> (Arc<File>, TempPath, u64, Digest) {
-        (self.file, self.path, self.len, self.hasher.finish())
+    /// What is to be published.
+    ///
+    /// # Errors
+    /// When it is in memory: there was no room for it, and that is said again.
+    pub(crate) fn seal(self) -> Result<(Arc<File>, TempPath, u64, Digest), StoreError> {
+        let Some(path) = self.path else {
+            return Err(StoreError::io("keep", Path::new(MEMORY))(
+                io::ErrorKind::StorageFull.into(),
+            ));
+        };
+        Ok((self.file, path, self.len, self.hasher.finish()))
     }
 }

@@ -46,7 +46,16 @@ impl StoreError {
         }
     }
 
-    /// The operating system's error behind this one, if there is one.
+    /// Whether the disk takes nothing new: it is full, or may only be read.
+    pub fn is_no_room(&self) -> bool {
+        use io::ErrorKind as Kind;
+        matches!(
+            self.io_kind(),
+            Some(Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem)
+        )
+    }
+
+    /// The kind of the system's error, if it is one.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Io { source, .. } => Some(source.kind()),

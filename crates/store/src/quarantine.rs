@@ -207,7 +207,7 @@ impl Store {
         draft: Draft,
         evidence: &Evidence,
     ) -> Result<QuarantineId, StoreError> {
-        let (file, temporary, len, digest) = draft.seal();
+        let (file, temporary, len, digest) = draft.seal()?;
         crate::digest::stamp(&file, len, digest);
         file.sync_data()
             .map_err(StoreError::io("flush", &temporary))?;

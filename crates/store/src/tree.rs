@@ -185,7 +185,7 @@ impl Store {
     /// Publishes a finished draft under its name. A name that is taken keeps what it has. Blocks until it is durable.
     pub fn publish(&self, draft: Draft, key: &FileKey) -> Result<PublishedFile, StoreError> {
         let path = self.tree_directory().join(key.tree_path());
-        let (file, temporary, len, digest) = draft.seal();
+        let (file, temporary, len, digest) = draft.seal()?;
         crate::digest::stamp(&file, len, digest);
         let published = publish_new(&temporary, &file, &path)?;
         if published == Published::New {
@@ -213,7 +213,7 @@ impl Store {
         hash: H1,
     ) -> Result<PublishedFile, StoreError> {
         let path = self.tree_directory().join(key.tree_path());
-        // Where the name is taken the hash is that of the file which has it.
+        // Where the name is taken the hash is that of the file which has it; what is in memory gets no name.
         if key.kind == FileKind::Zip && !path.exists() {
             self.write_zip_hash(key, hash)?;
         }

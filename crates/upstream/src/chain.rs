@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ pub(crate) struct Inner {
     pub(crate) sumdb_routes: SumdbRoutes,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) prober: Prober,
+    pub(crate) is_quiet: AtomicBool,
     pub(crate) databases: Mutex<Vec<Arc<Upstream>>>,
 }
 
@@ -160,6 +162,7 @@ impl Chain {
                 sumdb_routes: SumdbRoutes::default(),
                 observer: options.observer,
                 prober: Prober::new(options.probe_interval),
+                is_quiet: AtomicBool::new(false),
                 databases: Mutex::default(),
             }),
         })
@@ -197,6 +200,16 @@ impl Chain {
         {
             upstream.health.blame(failure, tokio::time::Instant::now());
         }
+    }
+
+    /// While it is quiet, no upstream is asked just to see whether it answers. Requests are put to them as ever.
+    pub fn set_quiet(&self, quiet: bool) {
+        self.inner.is_quiet.store(quiet, Ordering::Relaxed);
+    }
+
+    /// Whether it was told to be quiet.
+    pub fn is_quiet(&self) -> bool {
+        self.inner.is_quiet.load(Ordering::Relaxed)
     }
 
     /// How every upstream fares.

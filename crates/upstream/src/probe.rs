@@ -1,6 +1,7 @@
 //! Asks upstreams whether they answer: those that are left alone until they do, the others while anybody is interested.
 //! An idle server asks nobody.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -63,12 +64,17 @@ impl Prober {
 
     /// What to ask, and whether anybody was interested lately. `None`: there is nothing to watch any more, and the task
     /// that asks counts as ended.
-    fn look(&self, now: Instant, someone_is_ill: bool) -> Option<(Option<Request>, bool)> {
+    fn look(
+        &self,
+        now: Instant,
+        someone_is_ill: bool,
+        is_quiet: bool,
+    ) -> Option<(Option<Request>, bool)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let interest = state
             .last_interest
             .is_some_and(|last| now.saturating_duration_since(last) < INTEREST);
-        if interest || someone_is_ill {
+        if (interest || someone_is_ill) && !is_quiet {
             return Some((state.question.clone(), interest));
         }
         state.is_running = false;
@@ -99,7 +105,8 @@ async fn round(chain: &Weak<Inner>) -> Option<Duration> {
             .cloned(),
     );
     let someone_is_ill = watched.iter().any(|upstream| is_ill(upstream));
-    let (question, interest) = inner.prober.look(now, someone_is_ill)?;
+    let is_quiet = inner.is_quiet.load(Ordering::Relaxed);
+    let (question, interest) = inner.prober.look(now, someone_is_ill, is_quiet)?;
     let interval = inner.prober.interval;
     let mut changes: Vec<_> = watched
         .iter()

@@ -1,10 +1,11 @@
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use depot::Depot;
 use goenv::{Environment, SecretRef};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use server::{App, Listener, Metrics, OwnLog};
+use server::{App, Listener, Metrics, OperatorToken, OwnLog};
 use store::Store;
 use sumlog::{Log, LogOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -43,6 +44,7 @@ pub(super) fn serve(environment: &Environment, settings: &Settings) -> Result<St
         environment,
         settings,
         log,
+        offline: Cell::new(effective.offline),
     };
     let result = runtime.block_on(server.run(store, own_log, &resolved, &effective));
     // Work that still waits for a disk or resolver is not waited for.
@@ -54,6 +56,8 @@ struct Server<'a> {
     environment: &'a Environment,
     settings: &'a Settings,
     log: LogControl,
+    /// What the configuration said last.
+    offline: Cell<bool>,
 }
 
 impl Server<'_> {
@@ -72,7 +76,15 @@ impl Server<'_> {
         let depot = Depot::new(store, chain, self.depot_settings(effective)?);
         let (log, key) = own_log.map(|opened| (opened.log, opened.key)).unzip();
         let own_log = log.clone().map(|log| OwnLog::new(log, depot.clone()));
-        let app = App::new(depot.clone(), metrics.clone(), effective.hot_bytes, own_log);
+        depot.set_offline(effective.offline);
+        let token = operator_token(self.environment, effective)?;
+        let app = App::new(
+            depot.clone(),
+            metrics.clone(),
+            effective.hot_bytes,
+            own_log,
+            token,
+        );
         app.stand(standpoint(self.environment, resolved, effective));
         announce(&listener, resolved, effective, key.as_deref());
         let certificate = listener.certificate();
@@ -139,6 +151,10 @@ impl Server<'_> {
             Ok((resolved, effective, chain, settings)) => {
                 self.log.set_level(effective.log_level);
                 depot.reconfigure(chain, settings);
+                // What an operator has switched stays, unless the setting itself has changed.
+                if effective.offline != self.offline.replace(effective.offline) {
+                    depot.set_offline(effective.offline);
+                }
                 app.forget_hot_answers();
                 app.stand(standpoint(self.environment, &resolved, &effective));
                 tracing::info!("the configuration was read again");
@@ -198,6 +214,22 @@ fn open_log(
     Ok(Opened { log, key })
 }
 
+/// Who may give orders, if anybody may.
+fn operator_token(
+    environment: &Environment,
+    effective: &Effective,
+) -> Result<Option<OperatorToken>, CannotDo> {
+    let Some(place) = &effective.api_token else {
+        return Ok(None);
+    };
+    let text = place
+        .read(environment)
+        .map_err(|error| CannotDo::new(format!("api.token: {error}")))?;
+    OperatorToken::new(&text)
+        .map(Some)
+        .ok_or_else(|| CannotDo::new(format!("api.token: {place} is empty")))
+}
+
 fn needs_restart(old: &Effective, new: &Effective) -> bool {
     old.listen != new.listen
         || old.data != new.data
@@ -205,6 +237,7 @@ fn needs_restart(old: &Effective, new: &Effective) -> bool {
         || old.limits != new.limits
         || old.hot_bytes != new.hot_bytes
         || old.sumlog != new.sumlog
+        || old.api_token != new.api_token
         || old.log_format != new.log_format
 }
 

@@ -65,6 +65,10 @@ pub struct Effective {
     pub outbound: Vec<IpNet>,
     /// The checksum database of one's own, if there is one.
     pub sumlog: Option<SumlogSettings>,
+    /// Whether nothing is fetched, from the start on.
+    pub offline: bool,
+    /// Where the token of those who may give orders is; `None`: nobody may.
+    pub api_token: Option<SecretRef>,
     /// Memory for small answers, in bytes.
     pub hot_bytes: u64,
     /// From the end of one pass over the stored files to the next; zero: the server makes none.
@@ -147,6 +151,8 @@ impl Checker<'_> {
         let small = self.parse("upstreams.small-timeout", value::positive_duration);
         let low_speed = self.parse("upstreams.low-speed", value::bytes);
         let deadline = self.parse("upstreams.deadline", value::positive_duration);
+        let offline = self.parse("offline", value::switch);
+        let api_token = self.api_token();
         let outage = self.parse("upstreams.outage-wait", value::duration);
         let upstream_order = self.parse("upstreams.order", upstream_order);
         let probe_interval = self.parse("upstreams.probe-interval", value::positive_duration);
@@ -184,6 +190,8 @@ impl Checker<'_> {
                 deadline: deadline?,
                 outage: outage?,
             },
+            offline: offline?,
+            api_token,
             upstream_order: upstream_order?,
             probe_interval: probe_interval?,
             depot: depot::Settings {
@@ -231,6 +239,15 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    fn api_token(&mut self) -> Option<SecretRef> {
+        if self.resolved.get("api.token").value.is_empty() {
+            return None;
+        }
+        self.parse("api.token", |text| {
+            text.parse::<SecretRef>().map_err(|error| error.to_string())
+        })
     }
 
     fn fail(&mut self, name: &'static str, reason: &str) {

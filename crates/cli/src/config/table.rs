@@ -215,6 +215,20 @@ pub const SETTINGS: &[Setting] = &[
     )
     .reloadable(),
     setting(
+        "offline",
+        ValueKind::Switch,
+        "false",
+        "Fetch nothing: what is stored is served, lists as they are; what is not stored is answered with 503. An operator switches it at run time with `PUT /api/v1/offline`.",
+    )
+    .with_flag()
+    .reloadable(),
+    setting(
+        "api.token",
+        ValueKind::Secret,
+        "",
+        "The place of the token (`file:PATH`, `env:NAME`) that those who give orders to `/api/v1` send as `Authorization: Bearer`. Without it nobody can.",
+    ),
+    setting(
         "outbound.allow",
         ValueKind::Networks,
         "",

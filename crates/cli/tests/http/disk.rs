@@ -67,8 +67,21 @@ fn inside(scene: &Scene, modkeep: &Modkeep) -> PathBuf {
     Path::new(&format!("/proc/{}/root", modkeep.pid())).join(data)
 }
 
+/// Whether it says everywhere that it serves and does not keep.
+fn assert_read_only(modkeep: &Modkeep, is_so: bool) {
+    let reply = modkeep.get(MOD);
+    let said = reply.header("X-Modkeep-Degraded").unwrap_or_default();
+    assert_eq!(said.contains("store-read-only"), is_so, "{said}");
+    let series = "modkeep_degraded{mode=\"store-read-only\"}";
+    assert_eq!(modkeep.metric(series), u64::from(is_so));
+    let status = modkeep.get("/api/v1/status").text();
+    assert_eq!(status.contains("store-read-only"), is_so, "{status}");
+    let ready = modkeep.get("/readyz").text();
+    assert_eq!(ready.contains("served and not kept"), is_so, "{ready}");
+}
+
 #[test]
-fn a_full_disk_is_trouble_until_there_is_room_again() {
+fn with_a_full_disk_everything_is_passed_on_and_kept_when_there_is_room_again() {
     if !can_mount("a full disk (no right to mount a file system)") {
         return;
     }
@@ -80,18 +93,19 @@ fn a_full_disk_is_trouble_until_there_is_room_again() {
     while size > 0 && fs::write(&filler, vec![1; size]).is_err() {
         size -= 64 << 10;
     }
+    // Passed on although it cannot be kept; and what is kept is served.
+    scene.upstream.forget();
     for _ in 0..2 {
         let reply = modkeep.get_anew(BIG);
-        assert_eq!(
-            (reply.status, class_of(&reply).as_str()),
-            (503, "disk-full")
-        );
+        assert_eq!((reply.status, reply.complete), (200, true));
+        assert!(reply.body == scene.source(BIG));
     }
+    assert_eq!(scene.upstream.count(BIG), 2);
+    assert_read_only(&modkeep, true);
     let told = crate::doctor::diagnosis(&modkeep);
     let causes = told["causes"].as_array().unwrap();
     let disk = causes.iter().find(|cause| cause["hop"] == "disk");
     assert_eq!(disk.unwrap()["label"], "disk-full", "{told:#}");
-    // What is small is passed on although it cannot be kept, and what is kept is served.
     for path in [INFO, LIST, MOD] {
         assert!(modkeep.get(path).body == scene.source(path), "{path}");
     }
@@ -99,6 +113,7 @@ fn a_full_disk_is_trouble_until_there_is_room_again() {
     assert!(modkeep.get_anew(BIG).body == scene.source(BIG));
     assert!(modkeep.get_stored(BIG).body == scene.source(BIG));
     assert!(modkeep.get_stored(ZIP).body == scene.source(ZIP));
+    assert_read_only(&modkeep, false);
     assert_eq!(modkeep.terminate().code, Some(0));
 }
 
@@ -124,10 +139,8 @@ fn a_disk_that_takes_no_more_files_makes_the_server_degraded() {
     assert!(report.text().contains("No space left"), "{}", report.text());
     assert!(report.text().contains("disk-full: "), "{}", report.text());
     let reply = modkeep.get_anew(BIG);
-    assert_eq!(
-        (reply.status, class_of(&reply).as_str()),
-        (503, "disk-full")
-    );
+    assert_eq!((reply.status, reply.complete), (200, true));
+    assert!(reply.body == scene.source(BIG));
     for path in [INFO, LIST, MOD] {
         assert!(modkeep.get(path).body == scene.source(path), "{path}");
     }

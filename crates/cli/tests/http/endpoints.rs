@@ -186,7 +186,7 @@ fn a_server_without_trouble_is_ready() {
         })
         .collect();
     let upstream = format!("upstream {}", scene.upstream.url());
-    assert_eq!(names, ["store", "records", upstream.as_str()]);
+    assert_eq!(names, ["store", "records", "fetching", upstream.as_str()]);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod hostile;
 mod index;
 mod lifecycle;
 mod limits;
+mod offline;
 mod outage;
 mod privacy;
 mod provenance;
