@@ -59,7 +59,7 @@ Reads only, and works without network. Exits with 1 if a cause was found, with 0
   modkeep doctor --format json
   modkeep doctor --resolver 192.0.2.53 corp.example.com/lib
 
-Reads only, and ends within the timeout. Exits with 1 if something is broken or not as it should be.")]
+Reads only unless --fix or --repair-cache is given, and ends within the timeout. Exits with 1 if something is broken or not as it should be.")]
     Doctor(DoctorArguments),
     /// Compare mirrors from here, and print the GOPROXY to use
     #[command(after_help = "Examples:
@@ -152,7 +152,8 @@ pub(crate) struct VerifyArguments {
 )]
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// The module, with or without a version; without one, rsc.io/quote@v1.5.2, which is small and public
+    /// The module, with or without a version; without one, those that the project here requires, or
+    /// rsc.io/quote@v1.5.2, which is small and public
     #[arg(value_name = "MODULE[@VERSION]")]
     pub(crate) module: Option<String>,
     /// Most seconds the whole run may take
@@ -173,7 +174,18 @@ pub(crate) struct DoctorArguments {
     /// Show the way through GOPROXY only
     #[arg(long, value_enum)]
     pub(crate) trace: Option<Trace>,
-    /// Write a report to attach to a ticket, without user names and home directories; JSON if FILE ends in .json
+    /// Carry out a safe fix after asking, try again, and take it back if it did not help
+    #[arg(long, group = "mends", conflicts_with = "trace")]
+    pub(crate) fix: bool,
+    /// Remove a module from the module cache and download it anew, verified; without a version all versions of it that
+    /// are damaged
+    #[arg(long, value_name = "MODULE[@VERSION]", group = "mends", conflicts_with_all = ["module", "trace", "report"])]
+    pub(crate) repair_cache: Option<String>,
+    /// With --fix and --repair-cache: do not ask
+    #[arg(long, requires = "mends")]
+    pub(crate) yes: bool,
+    /// Write a report to attach to a ticket, without user names, home directories and internal hosts that it can do
+    /// without; JSON if FILE ends in .json
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// How to print

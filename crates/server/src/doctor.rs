@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use ::doctor::diagnose::{Diagnosis, Finding, Health, Request, Unwatched, diagnose};
+use ::doctor::diagnose::{Breadth, Cause, Diagnosis, Health, Request, Unwatched, diagnose};
 use ::doctor::probe::report::{Check, Failure, Probe};
 use ::doctor::probe::{Ground, Limits};
 use axum::extract::State as Extract;
@@ -17,7 +17,7 @@ use depot::{Depot, DepotError};
 use fault::{Hop, Label, Lang};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use goenv::Environment;
+use goenv::{Environment, Shell};
 use gomod::{ModulePath, Revision};
 use serde_json::{Value, json};
 
@@ -119,6 +119,7 @@ async fn probe(depot: Depot, standpoint: Arc<Standpoint>) -> Arc<Done> {
         revision: sample.revision,
         limits: Limits::within(LIMIT),
         repeat: 1,
+        breadth: Breadth::Requests,
     };
     let ground = Ground::of_machine(standpoint.environment.clone());
     let probes = diagnose(&ground, &request, &Unwatched);
@@ -133,9 +134,11 @@ async fn probe(depot: Depot, standpoint: Arc<Standpoint>) -> Arc<Done> {
         if diagnosis.verdict.health == Health::Healthy {
             diagnosis.verdict.health = Health::Degraded;
         }
-        diagnosis.verdict.causes.push(Finding {
+        diagnosis.verdict.causes.push(Cause {
             failure,
             is_fatal: false,
+            findings: Vec::new(),
+            chain: None,
         });
     }
     Arc::new(Done {
@@ -244,7 +247,7 @@ pub(crate) async fn answer(
 
 /// The document of `modkeep doctor --format json`, with the server's own settings.
 fn document(done: &Done, lang: Lang) -> Value {
-    let mut document = done.diagnosis.to_json(lang);
+    let mut document = done.diagnosis.to_json(lang, Shell::Posix);
     let settings = done.settings.iter().map(|setting| {
         json!({"name": setting.name, "value": setting.value, "origin": setting.origin, "shadowed": []})
     });
@@ -262,8 +265,10 @@ fn document(done: &Done, lang: Lang) -> Value {
         let fixes = cause.get_mut("fixes").and_then(Value::as_array_mut);
         for fix in fixes.into_iter().flatten() {
             let is_for_go = fix["command"].as_str().is_some_and(is_for_go);
+            fix["safe"] = json!(false);
             if is_for_go {
                 fix["command"] = Value::Null;
+                fix["undo"] = Value::Null;
             }
         }
     }

@@ -1,29 +1,42 @@
 //! From probes to one verdict: the first broken hop that explains the rest.
 //!
-//! [`diagnose`] runs the probes that a download of one module would need, side by side and within a time, then takes
-//! the way `go` would take through the answers ([`Step`]). What is broken on that way is the verdict; what failed
-//! elsewhere is a symptom or does not matter.
+//! [`diagnose`] reads the settings ([`goenv::report`], [`goenv::lint`]), runs the probes that a download of one module
+//! would need, side by side and within a time, then takes the way `go` would take through the answers
+//! ([`goenv::trace`]). What is broken on that way is the verdict; what failed elsewhere is a symptom or does not matter.
 
+mod anonymous;
 mod json;
+mod origin;
+mod page;
 mod remedy;
 mod run;
 mod settings;
+mod spell;
+mod survey;
+mod sweep;
 mod text;
-mod trace;
 mod verdict;
+mod way;
+mod words;
+
+use std::sync::Arc;
 
 use fault::{Hop, Label};
-use goenv::GoEnv;
+use goenv::report::Report;
+use goenv::trace::{Rules, Trace};
 use gomod::{ModulePath, Revision};
 
+use crate::probe::Limits;
 use crate::probe::report::{Failure, Probe};
-use crate::probe::{Ground, Limits};
 
-pub use remedy::{Remedy, Shell};
-pub use run::diagnose;
-pub use text::{Layout, words_are_complete};
-pub use trace::TraceForm;
+pub use anonymous::{Form, write_report};
+pub use remedy::{ChainFix, Remedy};
+pub use run::{diagnose, diagnose_project};
+pub use sweep::{Requirement, State};
+pub use text::Layout;
 pub use verdict::{Health, Verdict};
+pub use way::Step;
+pub use words::{word, words_are_complete};
 
 /// What to diagnose, and how thoroughly.
 #[derive(Clone, Debug)]
@@ -36,6 +49,17 @@ pub struct Request {
     pub limits: Limits,
     /// How often each entry is asked, to tell loss now and then from an outage.
     pub repeat: usize,
+    /// How much counts for the verdict.
+    pub breadth: Breadth,
+}
+
+/// How much counts for a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// What the requests meet, and what is to be read in the settings of `go`, the project and the caches.
+    Everything,
+    /// What the requests meet: for a server with settings of its own, and for trying a setting out.
+    Requests,
 }
 
 /// Everything that was found out.
@@ -43,27 +67,20 @@ pub struct Request {
 pub struct Diagnosis {
     /// The module that was asked for.
     pub module: ModulePath,
-    /// The settings `go` would use.
-    pub settings: GoEnv,
+    /// The settings `go` would use, and the files around them.
+    pub report: Arc<Report>,
+    /// What is to be seen by reading settings and files, the gravest first.
+    pub findings: Vec<goenv::Finding>,
     /// The measurements, in the order of the request path.
     pub hops: Vec<Probe>,
+    /// The way `go` takes, by its rules and the answers.
+    pub trace: Trace,
     /// What became of each entry of the chain, in the order `go` asks them.
     pub route: Vec<Step>,
+    /// What became of each module of the project, where one was looked at.
+    pub requirements: Vec<Requirement>,
     /// What it comes to.
     pub verdict: Verdict,
-}
-
-/// One entry of the chain, as `go` would meet it.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// The entry, without secrets: a URL, `direct` or `off`.
-    pub entry: String,
-    /// Whether `go` gets as far as this.
-    pub is_reached: bool,
-    /// Whether any failure leads on to the next one, not just absence.
-    pub falls_through: bool,
-    /// Why it did not answer; `None` when it did, or was not asked.
-    pub failure: Option<Failure>,
 }
 
 /// Told of each probe as it ends; for progress on a terminal.
@@ -82,14 +99,18 @@ impl Watcher for Unwatched {
 
 /// A cause, where it sits, and what shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The cause.
+pub struct Cause {
+    /// What was met.
     pub failure: Failure,
     /// True when `go` fails because of it, false when it only makes things slower or less safe.
     pub is_fatal: bool,
+    /// What is to be read in settings and files about the same cause.
+    pub findings: Vec<goenv::Finding>,
+    /// Another order of the servers in GOPROXY under which the module is found.
+    pub chain: Option<ChainFix>,
 }
 
-impl Finding {
+impl Cause {
     /// Its label.
     pub fn label(&self) -> Label {
         self.failure.label
@@ -103,7 +124,14 @@ impl Finding {
 
 /// The machine and the request together.
 pub(crate) struct Case<'a> {
-    pub(crate) ground: &'a Ground,
     pub(crate) request: &'a Request,
-    pub(crate) settings: &'a GoEnv,
+    pub(crate) report: &'a Report,
+    pub(crate) rules: &'a Rules,
+}
+
+impl Case<'_> {
+    /// The version asked for, as written.
+    pub(crate) fn version(&self) -> Option<String> {
+        self.request.revision.as_ref().map(ToString::to_string)
+    }
 }

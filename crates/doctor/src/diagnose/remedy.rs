@@ -1,42 +1,15 @@
 //! The fixes of a cause, in the words of the shell they are pasted into, each with its scope and how to undo it.
 
-use fault::{Lang, Risk};
-use goenv::{GoEnv, Key, Origin};
+use fault::{Lang, Risk, Rule};
+use goenv::fix::{Change, Fix, Scope};
+use goenv::goproxy::{ProxyList, Target};
+use goenv::report::Report;
+use goenv::{Finding, Key, Shell, lint};
 
-use super::Finding;
-
-/// A command language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shell {
-    /// sh, bash, zsh.
-    Posix,
-    /// fish.
-    Fish,
-    /// PowerShell.
-    PowerShell,
-    /// cmd.exe.
-    Cmd,
-}
-
-/// How far a fix reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    None,
-    Session,
-    User,
-    System,
-}
-
-impl Scope {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Session => "session",
-            Self::User => "user",
-            Self::System => "system",
-        }
-    }
-}
+use super::spell::spell;
+use super::words::word;
+use super::{Case, Cause, Diagnosis, Step};
+use crate::probe::dns::public::is_public_host;
 
 /// One way to remove a cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,52 +22,300 @@ pub struct Remedy {
     pub undo: Option<String>,
     /// What it may change.
     pub risk: Risk,
-    pub(crate) scope: Scope,
+    /// Who is affected; nobody by a command that only looks.
+    pub scope: Option<Scope>,
+    /// The same as a change that a program can make.
+    pub fix: Option<Fix>,
+    /// True when it may be carried out for a person who agreed: it changes one file of the user, reversibly, and sends
+    /// no name to anybody who did not get it before.
+    pub is_safe: bool,
 }
 
-impl Remedy {
-    /// The setting of `go env -w` that the command makes, if it is no more than that.
-    pub fn setting(&self) -> Option<(Key, String)> {
-        setting(self.command.as_deref()?)
+/// Another order of the servers of GOPROXY, made of nothing but those that stand there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainFix {
+    /// A bar in place of the comma behind the server that fails.
+    Bar {
+        /// The server, by its place in GOPROXY.
+        at: usize,
+    },
+    /// Without the server that fails.
+    Without {
+        /// The server, by its place in GOPROXY.
+        at: usize,
+    },
+}
+
+impl ChainFix {
+    /// A server that fails stands in front of one that answers.
+    pub(super) fn find(case: &Case<'_>, route: &[Step]) -> Option<Self> {
+        let broken = route.iter().position(|step| {
+            let trouble = step.failure.as_ref();
+            step.is_asked && trouble.is_some_and(|failure| !failure.is_absence())
+        })?;
+        let at = route.get(broken)?.place?;
+        let answers = |step: &&Step| step.is_asked && step.failure.is_none();
+        let other = route.iter().skip(broken + 1).find(answers)?;
+        let list = ProxyList::parse(case.report.go.value(Key::GOPROXY)).ok()?;
+        if !matches!(list.entries.get(at)?.target, Target::Url(_)) {
+            return None;
+        }
+        if route.get(broken)?.falls_through {
+            return Some(Self::Without { at });
+        }
+        // Behind a bar everything goes on to the next server when the first one is down, private names too.
+        let leaks = !is_public(route.get(broken)?) && is_public(other);
+        (!leaks).then_some(Self::Bar { at })
     }
-}
 
-impl Finding {
-    /// The remedies of this cause, the recommended one first.
-    pub fn remedies(&self, settings: &GoEnv, shell: Shell, lang: Lang) -> Vec<Remedy> {
-        let subjects = &self.failure.subjects;
-        let advice = self.label().advice(lang);
-        let remedies = advice.fixes.iter().map(|fix| {
-            let posix = fix
-                .command
-                .as_deref()
-                .map(|command| subjects.fill_command(command));
-            let scope = posix
-                .as_deref()
-                .map_or(Scope::None, |command| scope(command, fix.risk));
-            Remedy {
-                text: subjects.fill_text(&fix.text, lang),
-                undo: posix
-                    .as_deref()
-                    .and_then(|command| undo(command, settings, shell)),
-                command: posix.map(|command| shell.spell(&command)),
-                risk: fix.risk,
-                scope,
+    /// The new GOPROXY, out of the entries as they are written.
+    fn value(self, setting: &str) -> Option<String> {
+        let reached = ProxyList::parse(setting).ok()?.entries.len();
+        let pieces = setting.split_inclusive([',', '|']);
+        let entries = pieces
+            .map(|piece| (piece.trim_end_matches([',', '|']).trim(), piece))
+            .filter(|(entry, _)| !entry.is_empty());
+        let mut value = String::new();
+        let mut separator = "";
+        for (at, (entry, piece)) in entries.take(reached).enumerate() {
+            if self == (Self::Without { at }) {
+                continue;
             }
-        });
-        remedies.collect()
+            value.push_str(separator);
+            value.push_str(entry);
+            let is_bar = piece.ends_with('|') || self == (Self::Bar { at });
+            separator = if is_bar { "|" } else { "," };
+        }
+        Some(value).filter(|value| !value.is_empty())
+    }
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Bar { .. } => "bar",
+            Self::Without { .. } => "without",
+        }
     }
 }
 
-fn scope(command: &str, risk: Risk) -> Scope {
+fn is_public(step: &Step) -> bool {
+    let url = url::Url::parse(&step.entry).ok();
+    url.and_then(|url| url.host_str().map(is_public_host))
+        .unwrap_or_default()
+}
+
+impl Diagnosis {
+    /// The remedies of a cause, the recommended one first; each command once.
+    pub fn remedies(&self, cause: &Cause, shell: Shell, lang: Lang) -> Vec<Remedy> {
+        let view = View {
+            report: &self.report,
+            shell,
+            lang,
+        };
+        let mut remedies: Vec<Remedy> = Vec::new();
+        let all = view
+            .of_chain(cause)
+            .into_iter()
+            .chain(
+                cause
+                    .findings
+                    .iter()
+                    .flat_map(|finding| view.of_finding(finding)),
+            )
+            .chain(view.of_handbook(cause));
+        for remedy in all {
+            let is_new = remedies
+                .iter()
+                .all(|known| known.command.is_none() || known.command != remedy.command);
+            if is_new {
+                remedies.push(remedy);
+            }
+        }
+        remedies
+    }
+
+    /// The remedies of a finding.
+    pub fn remedies_of_finding(&self, finding: &Finding, shell: Shell, lang: Lang) -> Vec<Remedy> {
+        let view = View {
+            report: &self.report,
+            shell,
+            lang,
+        };
+        view.of_finding(finding)
+    }
+}
+
+struct View<'a> {
+    report: &'a Report,
+    shell: Shell,
+    lang: Lang,
+}
+
+impl View<'_> {
+    fn of_chain(&self, cause: &Cause) -> Vec<Remedy> {
+        let Some(chain) = cause.chain else {
+            return Vec::new();
+        };
+        let Some(value) = chain.value(self.report.go.value(Key::GOPROXY)) else {
+            return Vec::new();
+        };
+        let text = word(self.lang, "chain", chain.key());
+        let fixes = lint::setting(self.report, Key::GOPROXY, Some(&value));
+        fixes
+            .into_iter()
+            .map(|fix| self.remedy(text.to_owned(), fix, true))
+            .collect()
+    }
+
+    fn of_finding(&self, finding: &Finding) -> Vec<Remedy> {
+        let text = finding.remedy(self.lang);
+        if let Some(module) = damaged(finding) {
+            let command = ["modkeep", "doctor", "--repair-cache", module];
+            return vec![Remedy {
+                command: Some(self.shell.line(&command)),
+                risk: Risk::Low,
+                scope: Some(Scope::User),
+                ..in_words(text)
+            }];
+        }
+        if finding.fixes.is_empty() {
+            return vec![in_words(text)];
+        }
+        let fixes = finding.fixes.iter();
+        fixes
+            .map(|fix| self.remedy(text.clone(), fix.clone(), true))
+            .collect()
+    }
+
+    fn of_handbook(&self, cause: &Cause) -> Vec<Remedy> {
+        let subjects = &cause.failure.subjects;
+        let advice = cause.label().advice(self.lang);
+        let mut remedies = Vec::new();
+        for fix in &advice.fixes {
+            let text = subjects.fill_text(&fix.text, self.lang);
+            let command = fix.command.as_deref();
+            let Some(command) = command.map(|command| subjects.fill_command(command)) else {
+                remedies.push(Remedy {
+                    risk: fix.risk,
+                    ..in_words(text)
+                });
+                continue;
+            };
+            let changes = setting(&command).map(|(key, value)| self.settings(key, &value));
+            match changes {
+                Some((changes, may)) if !changes.is_empty() && fix.risk != Risk::None => {
+                    remedies.extend(changes.into_iter().map(|change| Remedy {
+                        risk: fix.risk,
+                        ..self.remedy(text.clone(), change, may && fix.risk == Risk::Low)
+                    }));
+                }
+                _ => remedies.push(Remedy {
+                    undo: undo(&command).map(|undo| spell(self.shell, &undo)),
+                    scope: scope(&command, fix.risk),
+                    command: Some(spell(self.shell, &command)),
+                    risk: fix.risk,
+                    ..in_words(text)
+                }),
+            }
+        }
+        remedies
+    }
+
+    /// A setting of the handbook as changes of this machine, and whether they may be made without more thought.
+    fn settings(&self, key: Key, value: &str) -> (Vec<Fix>, bool) {
+        let now = self.report.go.value(key);
+        let is_list = matches!(
+            key,
+            Key::GOPRIVATE | Key::GONOPROXY | Key::GONOSUMDB | Key::GOINSECURE
+        );
+        let value = if is_list && !now.is_empty() {
+            format!("{now},{value}")
+        } else {
+            value.to_owned()
+        };
+        let may = !is_stand_in(&value) && (key != Key::GOPROXY || names_public_servers_only(now));
+        (lint::setting(self.report, key, Some(&value)), may)
+    }
+
+    fn remedy(&self, text: String, fix: Fix, may: bool) -> Remedy {
+        Remedy {
+            text,
+            command: Some(fix.command(self.shell)),
+            undo: fix.undo(self.shell),
+            risk: fix.risk,
+            scope: Some(fix.scope),
+            is_safe: may && is_safe(&fix),
+            fix: Some(fix),
+        }
+    }
+}
+
+/// The module version whose files in the cache are damaged.
+fn damaged(finding: &Finding) -> Option<&str> {
+    let is_damage = matches!(
+        finding.rule,
+        Rule::CacheFileDamaged | Rule::CacheHashMismatch | Rule::CacheDirChanged
+    );
+    finding.fact("module").filter(|_| is_damage)
+}
+
+fn in_words(text: String) -> Remedy {
+    Remedy {
+        text,
+        command: None,
+        undo: None,
+        risk: Risk::None,
+        scope: None,
+        fix: None,
+        is_safe: false,
+    }
+}
+
+/// Settings of go and git and permissions are safe to change; files that a person wrote, caches and what concerns
+/// everybody are not.
+fn is_safe(fix: &Fix) -> bool {
+    let is_setting = |change: &Change| {
+        matches!(
+            change,
+            Change::GoEnv { .. } | Change::Git { .. } | Change::Mode { .. }
+        )
+    };
+    fix.is_applicable()
+        && fix.risk != Risk::High
+        && fix.scope != Scope::System
+        && fix.changes.iter().all(is_setting)
+}
+
+/// A new GOPROXY sends names to servers that may not know them yet. That is no news only where all of them are sent to
+/// public servers already.
+fn names_public_servers_only(goproxy: &str) -> bool {
+    let words = goproxy.split(|c: char| ",|;\"'".contains(c) || c.is_whitespace());
+    words
+        .filter(|word| !word.is_empty() && *word != "direct")
+        .all(|word| {
+            let rest = word.split_once("://").map_or(word, |(_, rest)| rest);
+            let host = rest.split(['/', ':', '?']).next().unwrap_or_default();
+            is_public_host(host)
+        })
+}
+
+/// True for a command that still wants a name filled in.
+fn is_stand_in(value: &str) -> bool {
+    let capitals = |word: &str| word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase());
+    value.contains(".example")
+        || value
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(capitals)
+}
+
+fn scope(command: &str, risk: Risk) -> Option<Scope> {
     if risk == Risk::None {
-        return Scope::None;
+        return None;
     }
     match command.split_whitespace().next() {
-        Some("export" | "unset") => Scope::Session,
-        Some("go" | "git" | "chmod" | "printf") => Scope::User,
-        Some(word) if word.contains('=') => Scope::None,
-        _ => Scope::System,
+        Some("export" | "unset") => Some(Scope::Shell),
+        Some("go" | "git" | "chmod" | "printf") => Some(Scope::User),
+        Some(word) if word.contains('=') => None,
+        _ => Some(Scope::System),
     }
 }
 
@@ -107,166 +328,19 @@ fn setting(command: &str) -> Option<(Key, String)> {
     Some((Key::from_name(name)?, value.to_owned())).filter(|_| plain)
 }
 
-/// What puts things back as they were.
-fn undo(command: &str, settings: &GoEnv, shell: Shell) -> Option<String> {
-    if let Some((key, _)) = setting(command) {
-        let before = settings.get(key);
-        let was_in_file = matches!(before.origin, Origin::UserFile { .. });
-        return Some(if was_in_file {
-            shell.spell(&format!(
-                "go env -w {}='{}'",
-                key.name(),
-                before.redacted_value()
-            ))
-        } else {
-            format!("go env -u {}", key.name())
-        });
-    }
+/// What takes a variable of the shell back.
+fn undo(command: &str) -> Option<String> {
     let assignments = command.strip_prefix("export ")?;
     let names: Vec<&str> = assignments
         .split_whitespace()
         .filter_map(|word| Some(word.split_once('=')?.0))
         .collect();
-    Some(shell.spell(&format!("unset {}", names.join(" "))))
-}
-
-impl Shell {
-    /// The shell that `SHELL` names, or the usual one of the system.
-    pub fn of(shell_variable: Option<&str>) -> Self {
-        match shell_variable.and_then(|path| path.rsplit(['/', '\\']).next()) {
-            Some("fish") => Self::Fish,
-            Some("pwsh" | "powershell" | "powershell.exe" | "pwsh.exe") => Self::PowerShell,
-            Some("cmd.exe" | "cmd") => Self::Cmd,
-            None if cfg!(windows) => Self::PowerShell,
-            Some(_) | None => Self::Posix,
-        }
-    }
-
-    /// A POSIX command in the words of this shell, as far as it is made of assignments and simple commands.
-    fn spell(self, command: &str) -> String {
-        let parts: Vec<String> = command
-            .split("; ")
-            .map(|part| self.spell_one(part))
-            .collect();
-        parts.join(if self == Self::Cmd { " & " } else { "; " })
-    }
-
-    fn spell_one(self, command: &str) -> String {
-        if self == Self::Posix {
-            return command.to_owned();
-        }
-        let words: Vec<&str> = command.split(' ').collect();
-        let assignments = |words: &[&str], set: &dyn Fn(&str, &str) -> String| {
-            let set: Vec<String> = words
-                .iter()
-                .filter_map(|word| word.split_once('='))
-                .map(|(name, value)| set(name, value.trim_matches(['"', '\''])))
-                .collect();
-            set
-        };
-        match words.split_first() {
-            Some((&"export", rest)) => match self {
-                Self::Fish => {
-                    assignments(rest, &|name, value| format!("set -gx {name} \"{value}\""))
-                        .join("; ")
-                }
-                Self::PowerShell => assignments(rest, &|name, value| {
-                    format!("$env:{name} = \"{}\"", powershell_value(value))
-                })
-                .join("; "),
-                Self::Cmd => assignments(rest, &|name, value| {
-                    format!("set {name}={}", cmd_value(value))
-                })
-                .join(" & "),
-                Self::Posix => command.to_owned(),
-            },
-            Some((&"unset", names)) => {
-                let one = |name: &&str| match self {
-                    Self::Fish => format!("set -e {name}"),
-                    Self::PowerShell => {
-                        format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue")
-                    }
-                    Self::Cmd => format!("set {name}="),
-                    Self::Posix => format!("unset {name}"),
-                };
-                let separator = if self == Self::Cmd { " & " } else { "; " };
-                names.iter().map(one).collect::<Vec<_>>().join(separator)
-            }
-            Some((first, rest))
-                if first.contains('=') && !rest.is_empty() && !first.starts_with('-') =>
-            {
-                let set = assignments(&[first], &|name, value| match self {
-                    Self::PowerShell => format!("$env:{name} = '{value}'; "),
-                    Self::Cmd => format!("set {name}={value}&& "),
-                    Self::Fish | Self::Posix => format!("env {name}={value} "),
-                });
-                format!("{}{}", set.concat(), rest.join(" "))
-            }
-            // cmd.exe knows no single quotes.
-            _ if self == Self::Cmd => command.replace('\'', "\""),
-            _ => command.to_owned(),
-        }
-    }
-}
-
-fn powershell_value(value: &str) -> String {
-    match value.strip_prefix('$') {
-        Some(name) => format!("$env:{name}"),
-        None => value.to_owned(),
-    }
-}
-
-fn cmd_value(value: &str) -> String {
-    match value.strip_prefix('$') {
-        Some(name) => format!("%{name}%"),
-        None => value.to_owned(),
-    }
+    (!names.is_empty()).then(|| format!("unset {}", names.join(" ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn commands_are_spelled_for_the_shell() {
-        let rows = [
-            (
-                "export HTTPS_PROXY=http://p:1",
-                Shell::Fish,
-                "set -gx HTTPS_PROXY \"http://p:1\"",
-            ),
-            (
-                "export HTTPS_PROXY=\"$HTTP_PROXY\"",
-                Shell::PowerShell,
-                "$env:HTTPS_PROXY = \"$env:HTTP_PROXY\"",
-            ),
-            ("export A=b", Shell::Cmd, "set A=b"),
-            ("unset A B", Shell::Fish, "set -e A; set -e B"),
-            (
-                "NO_PROXY=h go mod download",
-                Shell::PowerShell,
-                "$env:NO_PROXY = 'h'; go mod download",
-            ),
-            (
-                "NO_PROXY=h go mod download",
-                Shell::Cmd,
-                "set NO_PROXY=h&& go mod download",
-            ),
-            (
-                "go env -w GOPROXY='a|b'",
-                Shell::Cmd,
-                "go env -w GOPROXY=\"a|b\"",
-            ),
-            (
-                "go env -w GOPROXY='a|b'",
-                Shell::Posix,
-                "go env -w GOPROXY='a|b'",
-            ),
-        ];
-        for (posix, shell, expected) in rows {
-            assert_eq!(shell.spell(posix), expected, "{posix} {shell:?}");
-        }
-    }
 
     #[test]
     fn a_lone_setting_is_recognized() {
@@ -279,9 +353,40 @@ mod tests {
     }
 
     #[test]
-    fn shells_are_told_by_their_program() {
-        assert_eq!(Shell::of(Some("/usr/bin/fish")), Shell::Fish);
-        assert_eq!(Shell::of(Some("/bin/zsh")), Shell::Posix);
-        assert_eq!(Shell::of(Some("pwsh")), Shell::PowerShell);
+    fn a_chain_is_reordered_out_of_its_own_servers() {
+        let chain = "https://a.test,https://b.test/x|direct";
+        assert_eq!(
+            ChainFix::Bar { at: 0 }.value(chain).unwrap(),
+            "https://a.test|https://b.test/x|direct"
+        );
+        assert_eq!(
+            ChainFix::Without { at: 1 }.value(chain).unwrap(),
+            "https://a.test,direct"
+        );
+        // What stands behind `direct` is never asked.
+        let chain = "https://a.test,direct,https://b.test";
+        assert_eq!(
+            ChainFix::Bar { at: 0 }.value(chain).unwrap(),
+            "https://a.test|direct"
+        );
+    }
+
+    #[test]
+    fn other_servers_are_taken_without_asking_only_where_all_were_public() {
+        for (chain, expected) in [
+            ("https://proxy.golang.org,direct", true),
+            ("https://goproxy.cn;https://goproxy.io", true),
+            ("direct", true),
+            ("", true),
+            ("https://goproxy.corp.test,https://proxy.golang.org", false),
+            ("goproxy", false),
+            ("off", false),
+            ("file:///srv/modules", false),
+        ] {
+            assert_eq!(names_public_servers_only(chain), expected, "{chain}");
+        }
+        assert!(is_stand_in("https://goproxy.corp.example"));
+        assert!(is_stand_in("HOST:git"));
+        assert!(!is_stand_in("https://goproxy.cn,direct"));
     }
 }

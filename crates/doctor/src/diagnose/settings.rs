@@ -1,140 +1,120 @@
-//! Settings under which no download can succeed, whatever the network does.
+//! What settings and files have to do with the download: which findings keep it from working.
 
-use fault::{Label, Subjects};
-use goenv::goproxy::{ProxyList, Target};
-use goenv::gosumdb::SumdbSetting;
-use goenv::http_proxy::HttpProxyRules;
-use goenv::private::Patterns;
-use goenv::{Error, Key};
+use fault::{Hop, Label, Rule, Severity, Subjects};
+use goenv::report::Report;
+use goenv::{Finding, lint, project};
 
-use super::Case;
-use crate::probe::report::Failure;
+use super::Verdict;
+use super::run::Found;
+use crate::probe::report::{Check, Failure, Probe};
 
-/// The chain of places that `go` asks for the module of the case.
-pub(crate) fn chain(case: &Case<'_>) -> Result<ProxyList, Failure> {
-    let settings = case.settings;
-    let setting = settings.get(Key::GOPROXY);
-    let is_direct = Patterns::parse(settings.value(Key::GONOPROXY)).matches(&case.request.module);
-    let list = ProxyList::parse(&setting.value).map_err(|error| {
-        let label = match error {
-            Error::GoproxyEmpty => Label::CfgGoproxyEmpty,
-            _ => Label::CfgGoproxySyntax,
+/// What is to be seen by reading, the gravest first.
+pub(super) fn findings(report: &Report) -> Vec<Finding> {
+    let mut findings = lint::findings(report);
+    findings.extend(project::findings(report));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+/// The causes that were read, as measurements beside the others.
+pub(super) fn probes(verdict: &Verdict) -> Vec<Probe> {
+    let read = verdict
+        .causes
+        .iter()
+        .filter(|cause| !cause.findings.is_empty() || cause.hop() == Hop::Config);
+    read.map(|cause| {
+        let subject = cause.findings.first().map(subject);
+        let target = subject.unwrap_or_else(|| cause.label().to_string());
+        let check = match cause.hop() {
+            Hop::Disk => Check::Disk,
+            Hop::Project => Check::Requirement,
+            _ => Check::Settings,
         };
-        Failure::new(label, error.to_string()).because(setting.to_string())
-    })?;
-    let first = list.entries.first().map(|entry| &entry.target);
-    if is_direct && !matches!(first, Some(Target::Off)) {
-        return ProxyList::parse("direct")
-            .map_err(|error| Failure::new(Label::CfgGoproxySyntax, error.to_string()));
-    }
-    if matches!(first, Some(Target::Off)) {
-        return Err(Failure::new(
-            Label::CfgGoproxyOff,
-            "module lookup disabled by GOPROXY=off",
-        )
-        .because(setting.to_string()));
-    }
-    Ok(list)
+        Probe::new(check, cause.hop(), target).failed(cause.failure.clone())
+    })
+    .collect()
 }
 
-/// The checksum database that is asked about the module; `None` when it is not checked.
-pub(crate) fn sumdb(case: &Case<'_>) -> Result<Option<SumdbSetting>, Failure> {
-    let settings = case.settings;
-    if Patterns::parse(settings.value(Key::GONOSUMDB)).matches(&case.request.module) {
-        return Ok(None);
-    }
-    match SumdbSetting::parse(settings.value(Key::GOSUMDB)) {
-        Ok(SumdbSetting::Off) => Ok(None),
-        Ok(database) => Ok(Some(database)),
-        Err(error) => Err(Failure::new(Label::SumdbUnreachable, error.to_string())
-            .because(settings.get(Key::GOSUMDB).to_string())),
+/// The setting or the place that a finding is about.
+fn subject(finding: &Finding) -> String {
+    match (&finding.place, finding.settings.first()) {
+        (_, Some(setting)) => setting.clone(),
+        (Some(place), None) => place.to_string(),
+        (None, None) => finding.rule.to_string(),
     }
 }
 
-/// What is wrong apart from the chain.
-pub(crate) fn faults(case: &Case<'_>) -> Vec<Failure> {
-    let settings = case.settings;
-    let mut faults = Vec::new();
-    if settings.value(Key::GO111MODULE) == "off" {
-        faults.push(
-            Failure::new(Label::CfgGopathMode, "GOPATH mode: GOPROXY is ignored")
-                .because(settings.get(Key::GO111MODULE).to_string()),
-        );
-    }
-    if matches!(settings.value(Key::GOMODCACHE), "" | "off") {
-        faults.push(Failure::new(
-            Label::EnvHomeUnset,
-            "module cache not found: neither GOMODCACHE nor GOPATH nor $HOME are defined",
-        ));
-    }
-    faults.extend(cache(settings.value(Key::GOMODCACHE)));
-    faults
+/// What a finding has to do with the download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It fails because of it.
+    Fatal,
+    /// It works, but not because of this.
+    Degrading,
+    /// It is told beside the verdict.
+    Aside,
 }
 
-/// Settings that `go` ignores without a word.
-pub(crate) fn ignored(case: &Case<'_>) -> Vec<Failure> {
-    let rules = HttpProxyRules::from_environment(&case.ground.environment);
-    let malformed = rules.malformed().into_iter().map(|(origin, error)| {
-        Failure::new(Label::HttpproxyMalformed, error.to_string()).because(origin.to_string())
-    });
-    malformed.collect()
-}
-
-/// The module cache, or the nearest directory above it that exists, must take files from this user.
-fn cache(path: &str) -> Option<Failure> {
-    if path.is_empty() || path == "off" {
-        return None;
+/// A fault that was read is a cause unless the requests have shown that it is none.
+pub(super) fn weight(finding: &Finding, found: &Found) -> Weight {
+    if finding.severity != Severity::Fault {
+        return Weight::Aside;
     }
-    let mut directory = std::path::Path::new(path);
-    let metadata = loop {
-        match directory.metadata() {
-            Ok(metadata) => break metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                directory = directory.parent()?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-                directory = directory.parent()?;
-            }
-            Err(error) => return Some(disk(Label::DiskPermission, path, &error.to_string())),
+    let is_answered = found
+        .route
+        .iter()
+        .any(|step| step.is_reached && step.is_asked && step.failure.is_none());
+    let asks_repository = found
+        .route
+        .iter()
+        .any(|step| step.is_reached && step.entry == "direct");
+    match finding.rule {
+        // These only matter to whoever asks a repository.
+        Rule::GitCaMissing
+        | Rule::GitProxyMalformed
+        | Rule::GitConfigBroken
+        | Rule::GovcsInvalid
+            if is_answered || !asks_repository =>
+        {
+            Weight::Aside
         }
-    };
-    if !metadata.is_dir() {
-        return Some(disk(
-            Label::DiskPermission,
-            path,
-            &format!("{} is not a directory", directory.display()),
-        ));
-    }
-    match access(directory) {
-        Ok(()) => None,
-        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
-            Some(disk(Label::DiskReadonly, path, "read-only file system"))
+        Rule::GosumdbInvalid if found.sumdb.is_none() => Weight::Aside,
+        Rule::ProxyMalformed | Rule::ProxyScheme if is_answered => Weight::Degrading,
+        Rule::GoproxyCleartextPassword | Rule::GoproxyFileMissing | Rule::NetrcUnreadable
+            if is_answered =>
+        {
+            Weight::Aside
         }
-        Err(_) => Some(disk(Label::DiskPermission, path, "permission denied")),
+        _ => Weight::Fatal,
     }
 }
 
-#[cfg(unix)]
-fn access(directory: &std::path::Path) -> std::io::Result<()> {
-    Ok(rustix::fs::access(
-        directory,
-        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
-    )?)
-}
-
-#[cfg(not(unix))]
-fn access(directory: &std::path::Path) -> std::io::Result<()> {
-    if directory.metadata()?.permissions().readonly() {
-        return Err(std::io::ErrorKind::PermissionDenied.into());
+/// A finding in the form of what a probe meets.
+pub(super) fn failure(finding: &Finding) -> Failure {
+    let mut failure = Failure::new(finding.label(), finding.sentence(fault::Lang::En));
+    if let Some(place) = &finding.place {
+        failure = failure.because(place.to_string());
     }
-    Ok(())
-}
-
-fn disk(label: Label, path: &str, words: &str) -> Failure {
-    let mut failure = Failure::new(label, format!("mkdir {path}: {words}"));
+    let fact = |name| finding.fact(name).map(str::to_owned);
     failure.subjects = Box::new(Subjects {
-        path: Some(path.to_owned()),
+        module: fact("module"),
+        version: fact("version"),
+        host: fact("host"),
+        path: finding
+            .place
+            .as_ref()
+            .map(|place| place.path.to_string_lossy().into_owned()),
         ..Subjects::default()
     });
     failure
+}
+
+/// Whether a request that failed would have gone through an HTTP proxy, had its address stood where `go` looks.
+pub(super) fn lacks_proxy(label: Label, findings: &[Finding]) -> bool {
+    let is_network = matches!(label.hop(), Hop::Dns | Hop::Tcp) || label == Label::EnvNoNetwork;
+    let overlooked = |finding: &Finding| {
+        matches!(finding.rule, Rule::ProxyHttpOnly | Rule::ProxyAllOnly)
+            && finding.severity.is_warning()
+    };
+    is_network && findings.iter().any(overlooked)
 }

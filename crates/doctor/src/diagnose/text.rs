@@ -1,15 +1,13 @@
 //! A diagnosis for people: settings, chain, hops, verdict; at most one screen when all is well.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::LazyLock;
+use fault::{Lang, Severity};
+use goenv::report::Row;
+use goenv::{Key, Origin, Shell};
 
-use fault::Lang;
-use goenv::{Key, Origin};
-
-use super::remedy::{Remedy, Shell};
-use super::{Diagnosis, Health};
-use crate::probe::report::{Check, FACTS, Outcome, Probe, Reason};
+use super::origin::{origin, row};
+use super::page::Page;
+use super::words::word;
+use super::{Cause, Diagnosis, Health, Requirement, Step};
 
 /// How to lay a diagnosis out.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +18,7 @@ pub struct Layout {
     pub shell: Shell,
     /// Columns of the terminal.
     pub width: usize,
-    /// Whether all settings are shown, or those that are set and those that count here.
+    /// Whether all settings and notes are shown, or those that are set and those that count here.
     pub all_settings: bool,
 }
 
@@ -33,69 +31,20 @@ const SHOWN: [Key; 5] = [
     Key::GONOSUMDB,
 ];
 
-type Words = BTreeMap<String, BTreeMap<String, String>>;
-
-static ENGLISH: LazyLock<Words> = LazyLock::new(|| read(Lang::En));
-static CHINESE: LazyLock<Words> = LazyLock::new(|| read(Lang::Zh));
-
-fn read(lang: Lang) -> Words {
-    let text = match lang {
-        Lang::En => include_str!("../../messages/en.toml"),
-        Lang::Zh => include_str!("../../messages/zh.toml"),
-    };
-    // The files are part of the program and a test reads each entry.
-    toml::from_str(text).unwrap_or_default()
-}
-
-fn word(lang: Lang, table: &str, key: &str) -> &'static str {
-    let words = match lang {
-        Lang::En => &*ENGLISH,
-        Lang::Zh => &*CHINESE,
-    };
-    words
-        .get(table)
-        .and_then(|table| table.get(key))
-        .map_or("", String::as_str)
-}
-
-/// Whether every word that a diagnosis may need is there in `lang`; else the first that is missing.
-pub fn words_are_complete(lang: Lang) -> Result<usize, String> {
-    let checks = Check::ALL.iter().map(|check| ("check", check.as_str()));
-    let facts = FACTS.iter().map(|fact| ("fact", *fact));
-    let reasons = Reason::ALL.iter().map(|reason| ("reason", reason.as_str()));
-    let mut count = 0;
-    for (table, key) in checks.chain(facts).chain(reasons) {
-        if word(lang, table, key).is_empty() {
-            return Err(format!("{lang}: {table}.{key}"));
-        }
-        count += 1;
-    }
-    let (one, other) = (read(lang), read(Lang::En));
-    let keys = |words: &Words| -> Vec<String> {
-        let keys = words
-            .iter()
-            .flat_map(|(table, entries)| entries.keys().map(move |key| format!("{table}.{key}")));
-        keys.collect()
-    };
-    if keys(&one) == keys(&other) {
-        Ok(count)
-    } else {
-        Err(format!("{lang}: other keys than English"))
-    }
-}
+/// Most evidence shown for one cause.
+const EVIDENCE: usize = 6;
 
 impl Diagnosis {
     /// The whole text.
     pub fn to_text(&self, layout: &Layout) -> String {
-        let mut out = Page {
-            layout: *layout,
-            text: String::new(),
-        };
+        let mut out = Page::new(*layout);
         self.settings_text(&mut out);
         self.route_text(&mut out);
         self.hops_text(&mut out);
+        self.project_text(&mut out);
         self.verdict_text(&mut out);
-        out.text.trim_end().to_owned()
+        self.aside_text(&mut out);
+        out.finish()
     }
 
     /// The verdict in one sentence.
@@ -107,13 +56,7 @@ impl Diagnosis {
             .as_deref()
             .unwrap_or_else(|| word(lang, "verdict", "nothing"));
         let (hop, cause) = match self.verdict.causes.first() {
-            Some(cause) => (
-                cause.hop().as_str(),
-                cause
-                    .failure
-                    .subjects
-                    .fill_text(&cause.label().advice(lang).cause, lang),
-            ),
+            Some(cause) => (cause.hop().as_str(), cause.sentence(lang)),
             None => ("", String::new()),
         };
         template
@@ -125,14 +68,13 @@ impl Diagnosis {
 
     fn settings_text(&self, out: &mut Page) {
         out.heading("settings");
-        for setting in self.settings.settings() {
-            let is_set = setting.origin != Origin::Default
-                && !matches!(setting.origin, Origin::Inherited { .. });
-            let counts = SHOWN.contains(&setting.key) && !setting.value.is_empty();
-            if out.layout.all_settings || counts || (is_set && setting.key != Key::GOROOT) {
-                out.line(1, &setting.to_string());
-                for shadowed in &setting.shadowed {
-                    out.line(2, &format!("< {shadowed}"));
+        let lang = out.layout.lang;
+        for one in &self.report.rows {
+            if out.layout.all_settings || is_shown(one) {
+                out.line(1, &row(one, lang));
+                for shadowed in &one.shadowed {
+                    let from = origin(&shadowed.origin, lang);
+                    out.line(2, &format!("< {} ({from})", shadowed.redacted_value()));
                 }
             }
         }
@@ -144,11 +86,7 @@ impl Diagnosis {
         }
         out.heading("route");
         for step in &self.route {
-            let said = match &step.failure {
-                _ if !step.is_reached => out.word("outcome", "not-reached"),
-                None => out.word("outcome", "answers"),
-                Some(failure) => failure.label.as_str(),
-            };
+            let said = outcome(step, out.layout.lang);
             out.line(1, &format!("{}: {said}", step.entry));
         }
     }
@@ -160,144 +98,141 @@ impl Diagnosis {
         }
     }
 
+    fn project_text(&self, out: &mut Page) {
+        if self.requirements.is_empty() {
+            return;
+        }
+        let lang = out.layout.lang;
+        out.title(word(lang, "project", "heading"));
+        out.line(1, &self.project_sentence("summary", lang));
+        for one in &self.requirements {
+            if out.layout.all_settings && one.failure().is_none() {
+                out.probe(&one.probe());
+            }
+        }
+    }
+
+    /// How many modules there are of each state, and the names of those that fail.
+    fn project_sentence(&self, key: &str, lang: Lang) -> String {
+        let count = |name: &str| {
+            let of_state = |one: &&Requirement| one.state.as_str() == name;
+            self.requirements
+                .iter()
+                .filter(of_state)
+                .count()
+                .to_string()
+        };
+        let failed = self
+            .requirements
+            .iter()
+            .filter(|one| one.failure().is_some());
+        let names: Vec<String> = failed.map(|one| one.module.to_string()).collect();
+        word(lang, "project", key)
+            .replace("{all}", &self.requirements.len().to_string())
+            .replace("{cached}", &count("cached"))
+            .replace("{answered}", &count("answered"))
+            .replace("{failed}", &count("failed"))
+            .replace("{open}", &count("not-asked"))
+            .replace("{names}", &names.join(" "))
+    }
+
     fn verdict_text(&self, out: &mut Page) {
         out.heading("verdict");
-        out.line(1, &self.sentence(out.layout.lang));
+        let lang = out.layout.lang;
+        out.line(1, &self.sentence(lang));
+        if self.requirements.iter().any(|one| one.failure().is_some()) {
+            out.line(1, &self.project_sentence("failed", lang));
+        }
         for (index, cause) in self.verdict.causes.iter().enumerate() {
-            let lang = out.layout.lang;
-            let advice = cause.label().advice(lang);
             if index > 0 {
-                let also = cause.failure.subjects.fill_text(&advice.cause, lang);
-                out.line(1, &format!("{}: {also}", out.word("heading", "also")));
+                let also = cause.sentence(lang);
+                out.labelled(1, "also", &also);
             }
             out.line(1, &format!("[{} / {}]", cause.hop(), cause.label()));
-            for line in cause.failure.evidence.iter().take(5) {
-                out.line(
-                    2,
-                    &format!(
-                        "{}: {}",
-                        out.word("heading", "evidence"),
-                        line.replace('\n', " ")
-                    ),
-                );
+            for line in cause.failure.evidence.iter().take(EVIDENCE) {
+                out.labelled(2, "evidence", &line.replace('\n', " "));
             }
-            let remedies = cause.remedies(&self.settings, out.layout.shell, lang);
-            for (rank, remedy) in remedies.iter().enumerate() {
+            for (rank, remedy) in self
+                .remedies(cause, out.layout.shell, lang)
+                .iter()
+                .enumerate()
+            {
                 out.remedy(if rank == 0 { "fix" } else { "or" }, remedy);
             }
-            for avoid in &advice.avoid {
-                let avoid = cause.failure.subjects.fill_text(avoid, lang);
-                out.line(2, &format!("{}: {avoid}", out.word("heading", "not")));
+            for avoid in &cause.label().advice(lang).avoid {
+                out.labelled(2, "not", &cause.failure.subjects.fill_text(avoid, lang));
             }
         }
     }
-}
 
-/// Lines of one width.
-struct Page {
-    layout: Layout,
-    text: String,
-}
-
-impl Page {
-    fn word(&self, table: &str, key: &str) -> &'static str {
-        word(self.layout.lang, table, key)
-    }
-
-    fn heading(&mut self, key: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        let heading = self.word("heading", key);
-        let _infallible = writeln!(self.text, "{heading}");
-    }
-
-    /// Wraps at blanks; words longer than the line, such as URLs, stand whole so that they can be copied.
-    fn line(&mut self, indent: usize, text: &str) {
-        let pad = "  ".repeat(indent);
-        let width = self.layout.width.max(20) - pad.len();
-        let mut column = 0;
-        let mut line = String::new();
-        for word in text.split(' ') {
-            let length = columns(word);
-            if column > 0 && column + 1 + length > width {
-                let _infallible = writeln!(self.text, "{pad}{line}");
-                "  ".clone_into(&mut line);
-                column = 2;
-            } else if column > 0 {
-                line.push(' ');
-                column += 1;
-            }
-            line.push_str(word);
-            column += length;
-        }
-        let _infallible = writeln!(self.text, "{pad}{line}");
-    }
-
-    fn probe(&mut self, probe: &Probe) {
-        let outcome = match &probe.outcome {
-            Outcome::Fine => self.word("outcome", "fine").to_owned(),
-            Outcome::Failed(failure) => {
-                format!("{} {}", self.word("outcome", "failed"), failure.label)
-            }
-            Outcome::Skipped(reason) => {
-                format!(
-                    "{}: {}",
-                    self.word("outcome", "skipped"),
-                    self.word("reason", reason.as_str())
-                )
-            }
-        };
-        let times: Vec<String> = probe
-            .phases
-            .named()
-            .into_iter()
-            .filter_map(|(name, time)| {
-                Some(format!("{name} {:.0} ms", time?.as_secs_f64() * 1000.0))
-            })
-            .collect();
-        let times = if times.is_empty() {
-            String::new()
+    /// What was read and is no cause here, but may be worth a look.
+    fn aside_text(&self, out: &mut Page) {
+        let lang = out.layout.lang;
+        let least = if out.layout.all_settings {
+            Severity::Note
         } else {
-            format!(" ({})", times.join(", "))
+            Severity::Risk
         };
-        let check = self.word("check", probe.check.as_str());
-        self.line(1, &format!("[{outcome}] {check}: {}{times}", probe.target));
-        let facts: Vec<String> = probe
-            .facts
+        let aside: Vec<&goenv::Finding> = self
+            .findings
             .iter()
-            .map(|(name, value)| format!("{} {value}", self.word("fact", name)))
+            .filter(|finding| finding.severity >= least && !self.is_a_cause(finding))
             .collect();
-        if !facts.is_empty() {
-            self.line(3, &facts.join(", "));
+        if aside.is_empty() {
+            return;
         }
-    }
-
-    fn remedy(&mut self, heading: &str, remedy: &Remedy) {
-        self.line(
-            2,
-            &format!("{}: {}", self.word("heading", heading), remedy.text),
-        );
-        for line in remedy.command.iter().flat_map(|command| command.lines()) {
-            // Never wrapped, so that it can be pasted.
-            let _infallible = writeln!(self.text, "        $ {line}");
-        }
-        if heading == "fix" && remedy.command.is_some() {
-            let scope = self.word("scope", remedy.scope.as_str());
-            self.line(3, &format!("{}: {scope}", self.word("heading", "scope")));
-            if let Some(undo) = &remedy.undo {
-                let _infallible =
-                    writeln!(self.text, "      {}: {undo}", self.word("heading", "undo"));
+        out.heading("aside");
+        for finding in aside {
+            let place = match &finding.place {
+                Some(place) => format!("{place}: "),
+                None => String::new(),
+            };
+            out.line(
+                1,
+                &format!("{place}{} [{}]", finding.sentence(lang), finding.rule),
+            );
+            let remedies = self.remedies_of_finding(finding, out.layout.shell, lang);
+            if let Some(remedy) = remedies.first() {
+                out.remedy("fix", remedy);
             }
         }
     }
+
+    fn is_a_cause(&self, finding: &goenv::Finding) -> bool {
+        self.verdict
+            .causes
+            .iter()
+            .any(|cause| cause.findings.contains(finding))
+    }
 }
 
-/// Columns a word takes: two for each Chinese character.
-fn columns(word: &str) -> usize {
-    word.chars()
-        .map(|c| if c >= '\u{1100}' { 2 } else { 1 })
-        .sum()
+impl Cause {
+    /// What is wrong, in a sentence or two: what was read where that says more than the handbook.
+    pub fn sentence(&self, lang: Lang) -> String {
+        let read = self.findings.first();
+        read.map_or_else(
+            || {
+                let cause = &self.label().advice(lang).cause;
+                self.failure.subjects.fill_text(cause, lang)
+            },
+            |finding| finding.sentence(lang),
+        )
+    }
+}
+
+fn is_shown(row: &Row) -> bool {
+    let is_set = row.origin != Origin::Default && !matches!(row.origin, Origin::Inherited { .. });
+    let counts = SHOWN.iter().any(|key| key.name() == row.name) && !row.value.is_empty();
+    counts || (is_set && row.name != "GOROOT" && row.name != "HOME")
+}
+
+fn outcome(step: &Step, lang: Lang) -> String {
+    match &step.failure {
+        _ if !step.is_reached => word(lang, "outcome", "not-reached").to_owned(),
+        Some(failure) => failure.label.to_string(),
+        None if step.is_asked => word(lang, "outcome", "answers").to_owned(),
+        None => word(lang, "outcome", "skipped").to_owned(),
+    }
 }
 
 impl Health {
@@ -309,6 +244,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::words_are_complete;
     use super::*;
 
     #[test]
@@ -331,22 +267,18 @@ mod tests {
             width: 24,
             all_settings: false,
         };
-        let mut page = Page {
-            layout,
-            text: String::new(),
-        };
+        let mut page = Page::new(layout);
         page.line(
             1,
             "one two three four five https://a.example/a/very/long/url six",
         );
+        let text = page.finish();
         assert!(
-            page.text
-                .lines()
+            text.lines()
                 .any(|line| line.ends_with("https://a.example/a/very/long/url"))
         );
         assert!(
-            page.text
-                .lines()
+            text.lines()
                 .filter(|line| !line.contains("://"))
                 .all(|line| line.len() <= 24)
         );

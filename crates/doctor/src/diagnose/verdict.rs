@@ -2,8 +2,10 @@
 
 use fault::Label;
 
-use super::Finding;
+use super::Cause;
 use super::run::Found;
+use super::settings::{self, Weight, lacks_proxy, weight};
+use super::sweep::Requirement;
 use crate::probe::dns::public::is_google_host;
 use crate::probe::local::has_no_network;
 use crate::probe::report::{Check, Failure, Outcome};
@@ -36,18 +38,51 @@ pub struct Verdict {
     /// How a download would end.
     pub health: Health,
     /// What is wrong, the one that explains the rest first.
-    pub causes: Vec<Finding>,
+    pub causes: Vec<Cause>,
     /// The entry of the chain that would answer.
     pub answered_by: Option<String>,
 }
 
+impl Verdict {
+    /// Modules of the project that cannot be had keep it from being built, whatever the module that was looked at.
+    pub(super) fn add_requirements(&mut self, requirements: &[Requirement]) {
+        let mut new: Vec<Cause> = Vec::new();
+        for requirement in requirements {
+            let Some(failure) = requirement.failure() else {
+                continue;
+            };
+            self.health = Health::Broken;
+            let line = format!("{}: {}", requirement.module, failure.label);
+            let known = self
+                .causes
+                .iter_mut()
+                .chain(&mut new)
+                .find(|cause| cause.label() == failure.label);
+            match known {
+                Some(cause) => {
+                    cause.is_fatal = true;
+                    cause.failure.evidence.push(line);
+                }
+                None => new.push(Cause {
+                    failure: failure.clone().because(line),
+                    is_fatal: true,
+                    findings: Vec::new(),
+                    chain: None,
+                }),
+            }
+        }
+        self.causes.extend(new);
+        self.causes.sort_by_key(|cause| !cause.is_fatal);
+    }
+}
+
 /// Takes the way `go` would take.
 pub(crate) fn judge(found: &mut Found) -> Verdict {
-    let mut fatal: Vec<Failure> = std::mem::take(&mut found.faults);
+    let mut fatal: Vec<Failure> = found.refusal.take().into_iter().collect();
     let answered = found
         .route
         .iter()
-        .find(|step| step.is_reached && step.failure.is_none());
+        .find(|step| step.is_reached && step.is_asked && step.failure.is_none());
     let answered_by = answered.map(|step| step.entry.clone());
     if answered_by.is_none() && !found.route.is_empty() {
         fatal.extend(decisive(found));
@@ -81,10 +116,17 @@ pub(crate) fn judge(found: &mut Found) -> Verdict {
             *failure = std::mem::replace(failure, skew.clone()).relabelled(Label::TlsClockSkew);
         }
     }
-    let fatal: Vec<Failure> = fatal
+    let mut fatal: Vec<Failure> = fatal
         .into_iter()
         .map(|failure| closer(failure, found))
         .collect();
+    for finding in &found.findings {
+        match weight(finding, found) {
+            Weight::Fatal => fatal.push(settings::failure(finding)),
+            Weight::Degrading => risks.push(settings::failure(finding)),
+            Weight::Aside => {}
+        }
+    }
     let health = if !fatal.is_empty() {
         Health::Broken
     } else if !risks.is_empty() {
@@ -94,7 +136,7 @@ pub(crate) fn judge(found: &mut Found) -> Verdict {
     };
     Verdict {
         health,
-        causes: ordered(fatal, risks),
+        causes: ordered(fatal, risks, &found.findings),
         answered_by,
     }
 }
@@ -117,6 +159,9 @@ fn decisive(found: &Found) -> Option<Failure> {
 
 /// What more is known of a failure than the exchange itself could tell.
 fn closer(failure: Failure, found: &Found) -> Failure {
+    if lacks_proxy(failure.label, &found.findings) {
+        return failure.relabelled(Label::HttpproxyHttpsUnset);
+    }
     match failure.label {
         Label::DnsTimeout | Label::DnsServfail | Label::TcpNoRoute | Label::DnsIpv6Resolver
             if nothing_leaves(found) && has_no_network() =>
@@ -151,19 +196,40 @@ fn others_answer(found: &Found) -> bool {
     })
 }
 
-/// Fatal ones in the order of the request path, then the others; each label once.
-fn ordered(mut fatal: Vec<Failure>, mut risks: Vec<Failure>) -> Vec<Finding> {
+/// Fatal ones in the order of the request path, then the others; each label once, with what was read about it.
+fn ordered(
+    mut fatal: Vec<Failure>,
+    mut risks: Vec<Failure>,
+    findings: &[goenv::Finding],
+) -> Vec<Cause> {
     fatal.sort_by_key(|failure| failure.label.hop());
     risks.sort_by_key(|failure| failure.label.hop());
-    let mut causes: Vec<Finding> = Vec::new();
+    let mut causes: Vec<Cause> = Vec::new();
     let all = fatal
         .into_iter()
         .map(|failure| (failure, true))
         .chain(risks.into_iter().map(|failure| (failure, false)));
     for (failure, is_fatal) in all {
-        if causes.iter().all(|cause| cause.label() != failure.label) {
-            causes.push(Finding { failure, is_fatal });
+        if let Some(same) = causes
+            .iter_mut()
+            .find(|cause| cause.label() == failure.label)
+        {
+            let more = failure.evidence.into_iter();
+            let new: Vec<String> = more
+                .filter(|line| !same.failure.evidence.contains(line))
+                .collect();
+            same.failure.evidence.extend(new);
+            continue;
         }
+        let read = findings
+            .iter()
+            .filter(|finding| finding.severity.is_warning() && finding.label() == failure.label);
+        causes.push(Cause {
+            findings: read.cloned().collect(),
+            failure,
+            is_fatal,
+            chain: None,
+        });
     }
     causes
 }

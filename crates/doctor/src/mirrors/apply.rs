@@ -67,6 +67,7 @@ pub async fn apply(
             .and_then(|version| Revision::new(version.as_str()).ok()),
         limits: Limits::within(request.total),
         repeat: 1,
+        breadth: diagnose::Breadth::Requests,
     };
     let diagnosis = tokio::select! {
         diagnosis = diagnose(ground, &trial, watcher) => diagnosis,

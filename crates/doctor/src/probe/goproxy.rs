@@ -451,7 +451,12 @@ fn rate(bytes: usize, phases: &Phases) -> Option<u64> {
 }
 
 /// An answer of a module server that `go` would take, or what is wrong with it.
-fn usable(answer: Answer, host: &str, url: &str, redirects: &[String]) -> Result<Answer, Failure> {
+pub(crate) fn usable(
+    answer: Answer,
+    host: &str,
+    url: &str,
+    redirects: &[String],
+) -> Result<Answer, Failure> {
     let words = |text: &str| match answer.first_line() {
         Some(line) => format!("reading {url}: {text}\n\tserver response: {line}"),
         None => format!("reading {url}: {text}"),

@@ -10,6 +10,7 @@ pub mod goproxy;
 pub(crate) mod http;
 pub(crate) mod local;
 pub mod report;
+pub(crate) mod requirement;
 pub(crate) mod sumdb;
 pub(crate) mod tcp;
 pub(crate) mod tls;
@@ -18,7 +19,7 @@ pub(crate) mod vcs;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use goenv::Environment;
@@ -65,6 +66,12 @@ impl Limits {
 pub struct Ground {
     /// Variables, from which proxies, roots and credentials follow.
     pub environment: Environment,
+    /// Where `go` is called: a project, or any other directory.
+    pub directory: PathBuf,
+    /// What `/etc` and `/proc` lie below.
+    pub root: PathBuf,
+    /// The process whose ancestors may have set variables.
+    pub process: Option<u32>,
     /// Name servers.
     pub resolv_conf: ResolvConf,
     /// Names known without asking.
@@ -76,10 +83,13 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// This machine.
+    /// This machine, in the directory of this process.
     pub fn of_machine(environment: Environment) -> Self {
         Self {
             environment,
+            directory: std::env::current_dir().unwrap_or_default(),
+            root: PathBuf::from("/"),
+            process: cfg!(target_os = "linux").then(std::process::id),
             resolv_conf: ResolvConf::load(Path::new("/etc/resolv.conf")),
             hosts: HostsFile::load(Path::new("/etc/hosts")),
             pins: HashMap::new(),

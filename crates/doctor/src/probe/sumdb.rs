@@ -5,6 +5,7 @@ use ::sumdb::tlog::parse_record;
 use fault::{Hop, Label};
 use goenv::goproxy::{Entry, Fallback, Target};
 use goenv::gosumdb::SumdbSetting;
+use goenv::trace::Outcome as Told;
 use gomod::ModuleVersion;
 use modzip::H1;
 use url::Url;
@@ -31,19 +32,25 @@ pub(crate) struct Base {
     pub(crate) is_relayed: bool,
 }
 
+/// Who relays the database.
+#[derive(Debug, Default)]
+pub(crate) struct Relay {
+    pub(crate) probes: Vec<Probe>,
+    /// What each server said about it, by its place in GOPROXY.
+    pub(crate) told: Vec<(usize, Told)>,
+    /// Where it is asked, or why nowhere; `None` where there is no database.
+    pub(crate) base: Option<Result<Base, Failure>>,
+}
+
 /// Finds the server that is asked, by Go's rules: the first proxy that says it supports the database; a proxy that
 /// says "not found" is passed over, one that fails only before a bar.
-pub(crate) async fn base(
-    net: &Net,
-    setting: &SumdbSetting,
-    chain: &[Entry],
-) -> (Vec<Probe>, Option<Result<Base, Failure>>) {
+pub(crate) async fn base(net: &Net, setting: &SumdbSetting, chain: &[Entry]) -> Relay {
     let SumdbSetting::Database { name, url, .. } = setting else {
-        return (Vec::new(), None);
+        return Relay::default();
     };
-    let mut probes = Vec::new();
+    let mut found = Relay::default();
     let entries = if url.is_some() { &[] } else { chain };
-    for entry in entries {
+    for (place, entry) in entries.iter().enumerate() {
         let Target::Url(proxy) = &entry.target else {
             break;
         };
@@ -55,31 +62,35 @@ pub(crate) async fn base(
         let probe = described(Check::SumdbRelay, Hop::Sumdb, &fetched);
         let failure = match relay(fetched) {
             Ok(true) => {
-                probes.push(probe);
-                let base = Base {
+                found.probes.push(probe);
+                found.told.push((place, Told::Ok));
+                found.base = Some(Ok(Base {
                     url: below,
                     is_relayed: true,
-                };
-                return (probes, Some(Ok(base)));
+                }));
+                return found;
             }
             Ok(false) => {
-                probes.push(probe);
+                found.probes.push(probe);
+                found.told.push((place, Told::Absent));
                 continue;
             }
             Err(failure) => failure,
         };
-        probes.push(probe.failed(failure.clone()));
+        found.told.push((place, Told::Failed));
+        found.probes.push(probe.failed(failure.clone()));
         if entry.fallback == Fallback::OnAbsent {
-            return (probes, Some(Err(failure)));
+            found.base = Some(Err(failure));
+            return found;
         }
     }
-    let direct = setting.direct_url().map(|url| {
+    found.base = setting.direct_url().map(|url| {
         Ok(Base {
             url,
             is_relayed: false,
         })
     });
-    (probes, direct)
+    found
 }
 
 /// Whether a proxy relays the database.

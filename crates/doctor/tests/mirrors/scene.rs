@@ -149,6 +149,9 @@ impl Scene {
         let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
         Ground {
             environment: self.environment(),
+            directory: self.home.path().to_owned(),
+            root: self.home.path().to_owned(),
+            process: None,
             resolv_conf: ResolvConf::parse("").asking(vec![nobody]),
             hosts: HostsFile::parse(Path::new("/etc/hosts"), "127.0.0.1 localhost\n"),
             pins: hosts

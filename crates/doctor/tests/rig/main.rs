@@ -8,6 +8,8 @@
 
 mod dns;
 mod healthy;
+mod mended;
+mod project;
 mod scenarios;
 mod scene;
 mod servers;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use doctor::diagnose::{Diagnosis, Request, Unwatched, diagnose};
+use doctor::diagnose::{Breadth, Diagnosis, Request, Unwatched, diagnose, diagnose_project};
 use doctor::probe::{Ground, HostsFile, Limits, ResolvConf};
 use goenv::Environment;
 use gomod::{ModulePath, Revision};
@@ -38,7 +38,7 @@ pub(crate) struct Scene {
     pub(crate) clock_shift: i64,
     pub(crate) repeat: usize,
     signer: SignerKey,
-    _tree: Tree,
+    tree: Tree,
 }
 
 impl Scene {
@@ -67,7 +67,7 @@ impl Scene {
             repeat: 1,
             signer,
             home,
-            _tree: tree,
+            tree,
         };
         let home = scene.home.path().display().to_string();
         scene.set("HOME", &home);
@@ -132,11 +132,27 @@ impl Scene {
         self.set("GOPROXY", &format!("https://{host}:{}", server.port()));
     }
 
+    /// Gives the module server one more module.
+    pub(crate) fn add(&self, module: &Module) {
+        self.tree.add(module);
+    }
+
     pub(crate) async fn diagnose(&self, limit: Duration) -> Diagnosis {
+        diagnose(&self.ground().await, &self.request(limit), &Unwatched).await
+    }
+
+    pub(crate) async fn diagnose_project(&self, limit: Duration) -> Diagnosis {
+        diagnose_project(&self.ground().await, &self.request(limit), &Unwatched).await
+    }
+
+    async fn ground(&self) -> Ground {
         let server = dns::serve(self.names.clone()).await;
         let conf = ResolvConf::parse(&self.resolv_conf);
-        let ground = Ground {
+        Ground {
             environment: Environment::from_pairs(self.variables.clone()),
+            directory: self.home.path().to_owned(),
+            root: self.home.path().to_owned(),
+            process: None,
             resolv_conf: match &self.resolvers {
                 Some(resolvers) if resolvers.is_empty() => conf,
                 Some(resolvers) => {
@@ -155,8 +171,11 @@ impl Scene {
             hosts: HostsFile::parse(Path::new("/etc/hosts"), &self.hosts),
             pins: HashMap::<String, IpAddr>::new(),
             clock_shift: self.clock_shift,
-        };
-        let request = Request {
+        }
+    }
+
+    fn request(&self, limit: Duration) -> Request {
+        Request {
             module: ModulePath::new(&self.module).unwrap(),
             revision: self
                 .revision
@@ -164,7 +183,7 @@ impl Scene {
                 .map(|revision| Revision::new(revision).unwrap()),
             limits: Limits::within(limit),
             repeat: self.repeat,
-        };
-        diagnose(&ground, &request, &Unwatched).await
+            breadth: Breadth::Everything,
+        }
     }
 }

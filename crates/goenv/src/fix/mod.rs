@@ -9,7 +9,7 @@ mod plan;
 
 pub use env_edit::{edit as edit_env_file, refusal as env_file_refusal};
 pub use fault::Risk;
-pub use plan::{Applied, ApplyError, Plan, Step};
+pub use plan::{Applied, ApplyError, Plan, Step, remove};
 
 use std::path::PathBuf;
 
@@ -191,7 +191,7 @@ impl Change {
             Self::Mode { path, mode, .. } => {
                 shell.line(&["chmod", &format!("{mode:o}"), &path.to_string_lossy()])
             }
-            Self::Remove { paths } => remove(shell, paths),
+            Self::Remove { paths } => remove_line(shell, paths),
             Self::Run { command, .. } => shell.line(command),
         }
     }
@@ -277,7 +277,7 @@ fn insert_line(shell: Shell, path: &std::path::Path, line: usize, text: &str) ->
 }
 
 /// Directories of the module cache are read-only, so they are made writable first.
-fn remove(shell: Shell, paths: &[PathBuf]) -> String {
+fn remove_line(shell: Shell, paths: &[PathBuf]) -> String {
     let mut words: Vec<String> = match shell {
         Shell::Posix | Shell::Fish => {
             let directories: Vec<String> = paths

@@ -259,7 +259,7 @@ impl Applied {
     pub fn keep(self) -> Result<(), ApplyError> {
         for (step, _) in self.done {
             if let Step::Remove { aside, .. } = step {
-                remove_all(&aside).map_err(|e| io_error(&aside, e))?;
+                remove(&aside).map_err(|e| io_error(&aside, e))?;
             }
         }
         Ok(())
@@ -403,7 +403,12 @@ fn move_aside(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_all(path: &Path) -> io::Result<()> {
+/// Removes a file, or a directory with everything in it, read-only as the module cache makes them.
+///
+/// # Errors
+///
+/// The operating system does not do it.
+pub fn remove(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_dir() {
         make_writable_below(path)?;
         fs::remove_dir_all(path)

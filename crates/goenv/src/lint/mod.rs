@@ -15,6 +15,8 @@ mod tools;
 pub use goproxy::{is_dead_mirror, is_internal_host};
 
 use crate::finding::Finding;
+use crate::fix::Fix;
+use crate::key::Key;
 use crate::report::Report;
 
 /// All findings about a machine's settings, the gravest first; within one severity in the order of
@@ -31,4 +33,10 @@ pub fn findings(report: &Report) -> Vec<Finding> {
     found.sort_by(|a, b| (b.severity, a.rule).cmp(&(a.severity, b.rule)));
     found.dedup();
     found
+}
+
+/// What sets a setting to another value, or to none, where its value comes from: the file of `go env -w`, the running
+/// shell, and the one line of a file that exports it. The first is the recommended one.
+pub fn setting(report: &Report, key: Key, value: Option<&str>) -> Vec<Fix> {
+    fixes::change(report, key, value)
 }

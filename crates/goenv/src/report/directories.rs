@@ -33,7 +33,10 @@ pub struct Directory {
 impl Directory {
     /// Looks at a directory without writing to it.
     pub fn read(setting: &'static str, path: &Path) -> Self {
-        let existing = path.ancestors().find(|dir| dir.is_dir());
+        // Something else than a directory in the way keeps everything below from being made.
+        let existing = path
+            .ancestors()
+            .find(|above| above.symlink_metadata().is_ok());
         let existing = existing.unwrap_or(Path::new("/")).to_owned();
         let facts = facts(&existing);
         Self {
@@ -41,7 +44,7 @@ impl Directory {
             path: path.to_owned(),
             owner: owner(&existing),
             mode: mode(&existing),
-            is_writable: is_writable(&existing),
+            is_writable: existing.is_dir() && is_writable(&existing),
             future_file: future_file(path),
             existing,
             ..facts

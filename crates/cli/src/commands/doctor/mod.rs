@@ -1,16 +1,19 @@
 //! `modkeep doctor`: which hop between `go` and a module is broken, and the one thing to do about it.
 
+mod fix;
+mod repair;
+
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::time::Duration;
 
 use ::doctor::diagnose::{
-    Diagnosis, Layout, Request, Shell, TraceForm, Unwatched, Watcher, diagnose,
+    Breadth, Diagnosis, Form, Layout, Request, Unwatched, Watcher, diagnose, diagnose_project,
+    write_report,
 };
 use ::doctor::probe::report::Probe;
 use ::doctor::probe::{Ground, Limits};
 use fault::Lang;
-use goenv::Environment;
+use goenv::{Environment, Shell};
 use gomod::{ModulePath, Revision};
 
 use super::{CannotDo, Status};
@@ -31,34 +34,91 @@ pub(super) fn run(
     let lang = arguments
         .lang
         .map_or_else(|| language(environment), Lang::from);
-    let request = request(arguments)?;
-    let ground = ground(environment, arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CannotDo::new(format!("cannot start: {error}")))?;
-    let shows_progress = std::io::stderr().is_terminal() && environment.non_empty("CI").is_none();
-    let watcher: &dyn Watcher = if shows_progress {
-        &Progress
-    } else {
-        &Unwatched
+    if let Some(target) = &arguments.repair_cache {
+        return runtime.block_on(repair::run(environment, arguments, target, lang));
+    }
+    let run = Run {
+        environment,
+        arguments,
+        lang,
+        shell: Shell::of(environment),
+        request: request(arguments)?,
+        ground: ground(environment, arguments)?,
     };
-    let diagnosis = runtime.block_on(diagnose(&ground, &request, watcher));
+    let diagnosis = runtime.block_on(run.diagnose());
+    run.show(&diagnosis)?;
+    let diagnosis = if arguments.fix && !diagnosis.verdict.health.is_healthy() {
+        runtime.block_on(fix::offer(&run, diagnosis))?
+    } else {
+        diagnosis
+    };
     // Programs that do not answer are left behind.
     runtime.shutdown_background();
-    if shows_progress {
-        eprint_line("");
-    }
-    let text = render(&diagnosis, environment, arguments, lang);
-    if let Some(path) = &arguments.report {
-        write_report(path, &diagnosis, &text, environment, lang)?;
-    }
-    output::result(text);
     Ok(if diagnosis.verdict.health.is_healthy() {
         Status::Done
     } else {
         Status::Findings
     })
+}
+
+/// One call of the command.
+struct Run<'a> {
+    environment: &'a Environment,
+    arguments: &'a DoctorArguments,
+    lang: Lang,
+    shell: Shell,
+    request: Request,
+    ground: Ground,
+}
+
+impl Run<'_> {
+    async fn diagnose(&self) -> Diagnosis {
+        let shows_progress =
+            std::io::stderr().is_terminal() && self.environment.non_empty("CI").is_none();
+        let watcher: &dyn Watcher = if shows_progress {
+            &Progress
+        } else {
+            &Unwatched
+        };
+        let diagnosis = if self.arguments.module.is_some() {
+            diagnose(&self.ground, &self.request, watcher).await
+        } else {
+            Box::pin(diagnose_project(&self.ground, &self.request, watcher)).await
+        };
+        if shows_progress {
+            eprint_line("");
+        }
+        diagnosis
+    }
+
+    fn show(&self, diagnosis: &Diagnosis) -> Result<(), CannotDo> {
+        let layout = Layout {
+            lang: self.lang,
+            shell: self.shell,
+            width: columns(self.environment),
+            all_settings: self.arguments.all_settings,
+        };
+        if let Some(path) = &self.arguments.report {
+            let is_json = path
+                .extension()
+                .is_some_and(|extension| extension == "json");
+            let form = if is_json { Form::Json } else { Form::Markdown };
+            std::fs::write(path, write_report(diagnosis, form, &layout)).map_err(|error| {
+                CannotDo::new(format!("cannot write {}: {error}", path.display()))
+            })?;
+        }
+        output::result(match (self.arguments.trace, self.arguments.format) {
+            (Some(Trace::Tree), _) => diagnosis.trace.tree(self.lang).trim_end().to_owned(),
+            (Some(Trace::Mermaid), _) => diagnosis.trace.mermaid(self.lang).trim_end().to_owned(),
+            (None, Format::Json) => format!("{:#}", diagnosis.to_json(self.lang, self.shell)),
+            (None, Format::Human) => diagnosis.to_text(&layout),
+        });
+        Ok(())
+    }
 }
 
 fn language(environment: &Environment) -> Lang {
@@ -90,6 +150,7 @@ fn request(arguments: &DoctorArguments) -> Result<Request, CannotDo> {
         revision,
         limits: Limits::within(Duration::from_secs_f64(arguments.timeout)),
         repeat: arguments.repeat,
+        breadth: Breadth::Everything,
     })
 }
 
@@ -112,78 +173,11 @@ fn ground(environment: &Environment, arguments: &DoctorArguments) -> Result<Grou
     Ok(ground)
 }
 
-fn render(
-    diagnosis: &Diagnosis,
-    environment: &Environment,
-    arguments: &DoctorArguments,
-    lang: Lang,
-) -> String {
-    if let Some(trace) = arguments.trace {
-        return diagnosis.trace(match trace {
-            Trace::Tree => TraceForm::Tree,
-            Trace::Mermaid => TraceForm::Mermaid,
-        });
-    }
-    match arguments.format {
-        Format::Json => format!("{:#}", diagnosis.to_json(lang)),
-        Format::Human => diagnosis.to_text(&Layout {
-            lang,
-            shell: Shell::of(environment.non_empty("SHELL")),
-            width: columns(environment),
-            all_settings: arguments.all_settings,
-        }),
-    }
-}
-
 fn columns(environment: &Environment) -> usize {
     environment
         .non_empty("COLUMNS")
         .and_then(|columns| columns.parse().ok())
         .unwrap_or(WIDTH)
-}
-
-/// A report to attach to a ticket: the home directory and the user's name are taken out.
-fn write_report(
-    path: &Path,
-    diagnosis: &Diagnosis,
-    text: &str,
-    environment: &Environment,
-    lang: Lang,
-) -> Result<(), CannotDo> {
-    let is_json = path
-        .extension()
-        .is_some_and(|extension| extension == "json");
-    let report = if is_json {
-        format!("{:#}\n", diagnosis.to_json(lang))
-    } else {
-        format!(
-            "# modkeep doctor\n\n{}\n\n```\n{text}\n```\n",
-            diagnosis.sentence(lang)
-        )
-    };
-    let report = anonymous(&report, environment);
-    std::fs::write(path, report)
-        .map_err(|error| CannotDo::new(format!("cannot write {}: {error}", path.display())))
-}
-
-fn anonymous(report: &str, environment: &Environment) -> String {
-    let mut report = report.to_owned();
-    if let Ok(home) = environment.home_dir() {
-        let home = home.display().to_string();
-        if home.len() > 1 {
-            report = report.replace(&home, "~");
-        }
-    }
-    for name in ["USER", "LOGNAME", "USERNAME"] {
-        // Short or common names would take words apart that are no names.
-        if let Some(user) = environment
-            .non_empty(name)
-            .filter(|user| user.len() > 2 && *user != "root")
-        {
-            report = report.replace(&format!("/{user}"), "/USER");
-        }
-    }
-    report
 }
 
 /// Tells what has ended while the rest goes on.
@@ -202,17 +196,4 @@ fn eprint_line(text: &str) {
     let shown: String = text.chars().take(78).collect();
     let mut err = std::io::stderr().lock();
     let _nobody_reads = write!(err, "\r\x1b[K{shown}").and_then(|()| err.flush());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_names_neither_home_nor_user() {
-        let environment =
-            Environment::from_pairs([("HOME", "/home/somebody"), ("USER", "somebody")]);
-        let report = anonymous("/home/somebody/go/pkg /srv/somebody/x", &environment);
-        assert_eq!(report, "~/go/pkg /srv/USER/x");
-    }
 }

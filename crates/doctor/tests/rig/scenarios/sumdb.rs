@@ -1,0 +1,41 @@
+//! The checksum database.
+
+use testkit::Fault;
+
+use super::{Build, PLENTY, Scenario, fails, scenario};
+use crate::servers::closed;
+use fault::Label;
+use futures_util::FutureExt as _;
+
+pub(super) fn table() -> Vec<Scenario> {
+    vec![
+        scenario!("the database is dead", SumdbUnreachable, PLENTY, |scene| {
+            let dead = closed().await;
+            let setting = format!("{} https://127.0.0.1:{}", scene.get("GOSUMDB"), dead.port());
+            scene.set("GOSUMDB", &setting);
+        }),
+        scenario!("the database fails", Sumdb5xx, PLENTY, |scene| {
+            fails(scene, "/sumdb/sum.rig.test/lookup/*", Fault::status(500));
+        }),
+        scenario!("the database does not know it", Sumdb404, PLENTY, |scene| {
+            fails(scene, "/sumdb/sum.rig.test/lookup/*", Fault::status(404));
+        }),
+        scenario!(
+            "the proxy mishandles /sumdb/",
+            SumdbProxyUnsupported,
+            PLENTY,
+            |scene| {
+                fails(scene, "/sumdb/sum.rig.test/supported", Fault::status(500));
+            }
+        ),
+        scenario!(
+            "the zip is not the one in the database",
+            SumdbMismatch,
+            PLENTY,
+            |scene| {
+                let other = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+                scene.record(other, other);
+            }
+        ),
+    ]
+}
