@@ -84,14 +84,20 @@ Changes nothing without --apply. Exits with 1 if a mirror that GOPROXY names has
     /// Check checksum logs
     #[command(subcommand)]
     Log(LogCommand),
-    /// Verify that the module cache still holds what was downloaded
+    /// Verify that the module cache, a vendor directory or a store still holds what was downloaded
     #[command(after_help = "Examples:
   modkeep verify
   modkeep verify --all
   modkeep verify --cache /srv/gomodcache --all --format json
+  modkeep verify --store /srv/modkeep
+  modkeep verify --sumdb                        needs the network; private modules are not asked about
 
-Does what `go mod verify` does, for the modules that go.mod requires or go.sum lists, and compares the cache
-with go.sum. Needs no Go toolchain and no network. Exits with 1 if a module has been modified.")]
+Does what `go mod verify` does, for the modules of the build list and those that go.sum lists, and compares the
+cache with go.sum. Where the project has a vendor directory, modules.txt must agree with go.mod, every file with
+the zip of its module in the cache, and no file that `go mod vendor` copies may be missing. What a directory
+replaces is named and left alone, as by go. In a store the zips are verified; modkeep store scrub looks at all
+of its files, and heals them. Needs no Go toolchain and, without --sumdb, no network. Exits with 0 if everything
+is as it was, with 1 if something was modified, and with 2 if that could not be told.")]
     Verify(VerifyArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  modkeep completions bash > /etc/bash_completion.d/modkeep")]
@@ -137,6 +143,16 @@ pub(crate) struct VerifyArguments {
     /// Verify everything in the cache, in a project or not
     #[arg(long, conflicts_with = "project")]
     pub(crate) all: bool,
+    /// Verify the zips of a modkeep store instead [default: the store of `modkeep serve`]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["project", "all", "cache"])]
+    #[expect(
+        clippy::option_option,
+        reason = "how clap says that a flag was given without its value"
+    )]
+    pub(crate) store: Option<Option<PathBuf>>,
+    /// Compare go.sum with the checksum database, too: through the proxies and with the settings that go would use
+    #[arg(long, conflicts_with_all = ["all", "store"])]
+    pub(crate) sumdb: bool,
     /// The module cache [default: what `go env GOMODCACHE` would say]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,

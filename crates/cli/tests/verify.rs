@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use testkit::{Go, Project, ProjectShape, Tree, UpstreamServer};
+use testkit::{Go, ModkeepCommand, Project, ProjectShape, Tree, UpstreamServer};
 
 fn verify(folder: &Path, cache: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_modkeep"))
@@ -76,4 +76,101 @@ fn the_exit_status_tells_whether_a_module_was_modified() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(reason), "{said}");
     }
+}
+
+#[test]
+fn a_vendor_directory_is_verified_too() {
+    let module = testkit::Module::new("example.com/a", "v1.0.0").file("a.go", "package a\n");
+    let tree = Tree::temporary();
+    tree.add(&module);
+    let upstream = UpstreamServer::serve(tree.root());
+    let go = Go::find().proxy(&upstream.url()).sumdb("off");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "go.mod",
+        "module example.com/main\n\ngo 1.20\n\nrequire example.com/a v1.0.0\n",
+    );
+    write(
+        "main.go",
+        "package main\n\nimport _ \"example.com/a\"\n\nfunc main() {}\n",
+    );
+    go.run(folder.path(), &["mod", "tidy"]).expect_success();
+    go.run(folder.path(), &["mod", "vendor"]).expect_success();
+    let cache = go.module_cache();
+    let good = verify(folder.path(), &cache, &[]);
+    assert_eq!(good.status.code(), Some(0));
+    let said = String::from_utf8(good.stdout).unwrap();
+    assert_eq!(said, "all modules verified\n1 files in vendor verified\n");
+
+    write("vendor/example.com/a/a.go", "package evil\n");
+    let bad = verify(folder.path(), &cache, &["--format", "json"]);
+    assert_eq!(bad.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert_eq!(
+        report["vendor"]["problems"][0]["problem"],
+        "vendor-modified"
+    );
+    assert_eq!(report["problems"].as_array().unwrap().len(), 0);
+
+    // Without the zip nobody can tell, whatever the file has become.
+    let zip = cache.join("cache/download/example.com/a/@v/v1.0.0.zip");
+    fs::remove_file(zip).unwrap();
+    let untold = verify(folder.path(), &cache, &[]);
+    assert_eq!(untold.status.code(), Some(2), "{untold:?}");
+    let said = String::from_utf8(untold.stdout).unwrap();
+    let reason = "the zip of example.com/a@v1.0.0 is not in the cache";
+    assert!(said.contains(reason), "{said}");
+}
+
+#[test]
+fn the_zips_of_a_store_are_verified() {
+    let project = Project::generate(ProjectShape {
+        seed: 5,
+        modules: 6,
+        padding: 100,
+    });
+    let tree = Tree::temporary();
+    project.publish(&tree);
+    let upstream = UpstreamServer::serve(tree.root());
+    let store = tempfile::tempdir().unwrap();
+    let server = ModkeepCommand::new(env!("CARGO_BIN_EXE_modkeep"))
+        .data(store.path())
+        .upstream(&upstream.url())
+        .sumdb("off")
+        .start();
+    let go = Go::find().proxy(server.url()).sumdb("off");
+    let folder = tempfile::tempdir().unwrap();
+    project.write_main(folder.path());
+    go.run(folder.path(), &["mod", "download"]).expect_success();
+    let named = store.path().to_str().unwrap();
+    let verify = |arguments: &[&str]| verify(Path::new("/"), &go.module_cache(), arguments);
+    // Beside the server that has it.
+    let good = verify(&["--store", named, "--format", "json"]);
+    assert_eq!(good.status.code(), Some(0), "{good:?}");
+    let report: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!(report["verified"], project.selected().len(), "{report}");
+    drop(server);
+
+    let module = project.selected().into_iter().next().unwrap();
+    let stem = testkit::escaped(&format!("{}/@v/{}", module.path, module.version));
+    let zip = store.path().join("tree").join(format!("{stem}.zip"));
+    let bytes = fs::read(&zip).unwrap();
+    fs::set_permissions(&zip, Permissions::from_mode(0o644)).unwrap();
+    fs::write(&zip, &bytes[..bytes.len() / 2]).unwrap();
+    let cut = verify(&["--store", named, "--format", "json"]);
+    assert_eq!(cut.status.code(), Some(1), "{cut:?}");
+    let report: Value = serde_json::from_slice(&cut.stdout).unwrap();
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1);
+    assert_eq!(report["problems"][0]["problem"], "unreadable");
+    fs::write(&zip, bytes).unwrap();
+    let hash = zip.with_extension("ziphash");
+    fs::set_permissions(&hash, Permissions::from_mode(0o644)).unwrap();
+    fs::write(hash, "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    let bad = verify(&["--store", named]);
+    assert_eq!(bad.status.code(), Some(1));
+    let said = String::from_utf8(bad.stdout).unwrap();
+    assert!(said.contains("zip has been modified"), "{said}");
+    let none = verify(&["--store", "/nonexistent"]);
+    assert_eq!(none.status.code(), Some(2));
 }

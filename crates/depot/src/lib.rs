@@ -22,6 +22,7 @@ mod growing;
 mod moved;
 mod negative;
 mod origin;
+mod proven;
 mod recheck;
 mod reply;
 mod scrub;

@@ -1,5 +1,5 @@
 //! Go's module vocabulary without any input or output: what module paths, versions, go.mod, go.work
-//! and go.sum files mean, and how they are spelled.
+//! and go.sum files mean, and how they are spelled; and what `go` reads of the Go files in a module.
 //!
 //! Every other part of modkeep speaks in the types of this crate, so that a name which reaches a
 //! store or an upstream has been checked before.
@@ -10,6 +10,7 @@ mod decimal;
 mod error;
 mod escape;
 pub mod glob;
+pub mod gofile;
 pub mod gosum;
 pub mod gover;
 pub mod info;
@@ -19,6 +20,7 @@ pub mod path;
 pub mod pseudo;
 pub mod semver;
 mod text;
+pub mod vendor;
 mod version;
 
 pub use error::{Error, ModuleError, PathError, PathFault, PathKind, VersionError, VersionFault};

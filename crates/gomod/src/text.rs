@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 /// First character of `bytes` and its length in bytes. A byte that starts no valid sequence counts
 /// as U+FFFD of length 1, as in Go's `utf8.DecodeRune`; empty input gives length 0.
@@ -56,6 +56,12 @@ pub(crate) fn is_print(rune: char) -> bool {
 pub(crate) fn is_letter(rune: char) -> bool {
     rune.is_ascii_alphabetic()
         || (!rune.is_ascii() && rune.general_category_group() == GeneralCategoryGroup::Letter)
+}
+
+/// Go's `unicode.IsDigit`: general category Nd.
+pub(crate) fn is_digit(rune: char) -> bool {
+    rune.is_ascii_digit()
+        || (!rune.is_ascii() && rune.general_category() == GeneralCategory::DecimalNumber)
 }
 
 /// `text` as a Go string literal in double quotes (Go's `%q`).

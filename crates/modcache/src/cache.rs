@@ -9,6 +9,9 @@ use walkdir::WalkDir;
 #[derive(Clone, Debug)]
 pub struct ModuleCache {
     root: PathBuf,
+    /// Where the downloaded files are, below the root.
+    downloads: PathBuf,
+    has_extracted: bool,
 }
 
 /// The directory that a module was extracted to.
@@ -23,7 +26,22 @@ pub enum Extracted {
 impl ModuleCache {
     /// The cache in `root`, the value of `GOMODCACHE`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self {
+            downloads: root.join("cache").join("download"),
+            root,
+            has_extracted: true,
+        }
+    }
+
+    /// The store of a modkeep in `root`: the downloaded files as in a cache, and nothing extracted.
+    pub fn of_store(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        Self {
+            downloads: root.join("tree"),
+            root,
+            has_extracted: false,
+        }
     }
 
     /// The directory of the cache.
@@ -35,8 +53,7 @@ impl ModuleCache {
     /// (Go's `modfetch.CachePath`).
     pub fn file(&self, module: &ModuleVersion, ending: &str) -> PathBuf {
         let (path, version) = (module.path().escaped(), module.version().escaped());
-        self.downloads()
-            .join(format!("{path}/@v/{version}.{ending}"))
+        self.downloads.join(format!("{path}/@v/{version}.{ending}"))
     }
 
     /// The directory of an extracted version (Go's `modfetch.DownloadDir`).
@@ -44,6 +61,9 @@ impl ModuleCache {
     /// # Errors
     /// When something other than a directory is in its place, or it cannot be looked at.
     pub fn extracted(&self, module: &ModuleVersion) -> io::Result<Extracted> {
+        if !self.has_extracted {
+            return Ok(Extracted::Absent);
+        }
         let (path, version) = (module.path().escaped(), module.version().escaped());
         let directory = self.root.join(format!("{path}@{version}"));
         match fs::metadata(&directory) {
@@ -62,20 +82,16 @@ impl ModuleCache {
     /// # Errors
     /// When the cache cannot be read.
     pub fn versions(&self) -> io::Result<Vec<ModuleVersion>> {
-        let downloads = self.downloads();
+        let downloads = &self.downloads;
         let mut versions = Vec::new();
-        for entry in WalkDir::new(&downloads) {
+        for entry in WalkDir::new(downloads) {
             let entry = entry?;
-            let relative = entry.path().strip_prefix(&downloads).ok();
+            let relative = entry.path().strip_prefix(downloads).ok();
             versions.extend(relative.and_then(Path::to_str).and_then(version_of));
         }
         versions.sort();
         versions.dedup();
         Ok(versions)
-    }
-
-    fn downloads(&self) -> PathBuf {
-        self.root.join("cache").join("download")
     }
 }
 

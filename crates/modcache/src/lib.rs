@@ -6,11 +6,14 @@
 //! - [`ModuleCache`] knows where things are.
 //! - [`Project`] tells which modules a project uses, as far as go.mod and go.sum tell.
 //! - [`verify()`] does what `go mod verify` does, and compares with go.sum.
+//! - [`verify_vendor`] compares a vendor directory with go.mod and with the zips of the cache.
 
 mod cache;
 mod project;
+mod vendor;
 mod verify;
 
 pub use cache::{Extracted, ModuleCache};
 pub use project::{Project, ProjectError, Unverifiable};
+pub use vendor::{Unvouched, UnvouchedReason, VendorProblem, VendorReport, verify_vendor};
 pub use verify::{Problem, Verdict, verify};

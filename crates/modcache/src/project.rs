@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use gomod::gosum::{GoSum, GoSumErrors};
 use gomod::modfile::{ModFile, ParseErrors, Replacement};
+use gomod::mvs::{Cause, Limits, Loader, MainModules, Node, Scope, Source};
 use gomod::{ModulePath, ModuleVersion, Version};
+
+use crate::ModuleCache;
 
 /// What go.mod and go.sum tell about the modules of a project.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub struct Project {
     pub directory: PathBuf,
     /// The modules that go.mod requires or go.sum has the hash of, sorted.
     pub modules: Vec<ModuleVersion>,
+    /// Its go.mod file.
+    pub go_mod: ModFile,
     /// The hashes of go.sum.
     pub sums: GoSum,
     /// Modules that come from directories, which nothing vouches for.
@@ -61,6 +66,44 @@ impl Project {
         Self::read(directory)
     }
 
+    /// With the modules of the build list, as far as the go.mod files in the cache tell which they are: `go mod verify`
+    /// verifies those, also where go.sum has no hash of their zips.
+    #[must_use]
+    pub fn with_build_list(mut self, cache: &ModuleCache) -> Self {
+        let Ok(mains) = MainModules::single(&self.go_mod) else {
+            return self;
+        };
+        let mut loader = Loader::new(mains, Scope::All, Limits::default());
+        loop {
+            let wanted = loader.take_wanted();
+            if wanted.is_empty() {
+                break;
+            }
+            for source in wanted {
+                match self.read_go_mod(cache, &source) {
+                    Ok(text) => loader.feed_text(&source, &text),
+                    Err(error) => {
+                        loader.feed(&source, Err(Cause::Unavailable(error.to_string())));
+                    }
+                }
+            }
+        }
+        let outcome = loader.finish();
+        let selected = outcome.build_list().into_iter();
+        let mut modules: BTreeSet<ModuleVersion> =
+            selected.filter_map(Node::module_version).collect();
+        modules.extend(self.modules);
+        self.modules = modules.into_iter().collect();
+        self
+    }
+
+    fn read_go_mod(&self, cache: &ModuleCache, source: &Source) -> io::Result<Vec<u8>> {
+        match source {
+            Source::Module(module) => fs::read(cache.file(module, "mod")),
+            Source::Directory(directory) => fs::read(self.directory.join(directory).join("go.mod")),
+        }
+    }
+
     fn read(directory: &Path) -> Result<Self, ProjectError> {
         let (go_mod, go_sum) = (directory.join("go.mod"), directory.join("go.sum"));
         let failed = |path: &Path| {
@@ -97,6 +140,7 @@ impl Project {
         Ok(Self {
             directory: directory.into(),
             modules: modules.into_iter().collect(),
+            go_mod: file,
             sums,
             unverifiable,
         })

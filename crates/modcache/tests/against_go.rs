@@ -213,6 +213,60 @@ fn hashes_of_go_sum_are_compared() {
 }
 
 #[test]
+fn modules_of_the_build_list_are_verified_without_a_line_in_go_sum() {
+    let scene = Scene::new();
+    let tree = Tree::temporary();
+    let leaf = Module::new("example.com/leaf", "v1.1.0").file("l.go", "package leaf\n");
+    let branch = Module::new("example.com/branch", "v1.0.0")
+        .go_mod("module example.com/branch\n\ngo 1.20\n\nrequire example.com/leaf v1.1.0\n")
+        .file("b.go", "package branch\n");
+    tree.add(&leaf);
+    tree.add(&branch);
+    let upstream = UpstreamServer::serve(tree.root());
+    let go = Go::find().proxy(&upstream.url()).sumdb("off");
+    let folder = scene.folder.path();
+    let text = "module example.com/main\n\ngo 1.20\n\nrequire example.com/branch v1.0.0\n";
+    fs::write(folder.join("go.mod"), text).unwrap();
+    let sums = [&branch, &leaf].map(|module| {
+        format!(
+            "{} {}/go.mod {}\n",
+            module.path(),
+            module.version(),
+            module.go_mod_h1()
+        )
+    });
+    fs::write(folder.join("go.sum"), sums.concat()).unwrap();
+    go.run(folder, &["mod", "download", "example.com/leaf@v1.1.0"])
+        .expect_success();
+    go.run(folder, &["list", "-m", "all"]).expect_success();
+    let cache = ModuleCache::new(go.module_cache());
+    let verdicts = || {
+        let project = Project::find(folder).unwrap().with_build_list(&cache);
+        verify(&cache, &project.modules, Some(&project.sums), 1)
+    };
+    let found: Vec<_> = verdicts()
+        .iter()
+        .map(|verdict| (verdict.module.to_string(), verdict.in_cache))
+        .collect();
+    let expected = [
+        ("example.com/branch@v1.0.0", false),
+        ("example.com/leaf@v1.1.0", true),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(name, there)| (name.to_owned(), there))
+    );
+    flip(&go.module_cache().join("example.com/leaf@v1.1.0/l.go"), 0);
+    let names: Vec<_> = verdicts()[1].problems.iter().map(Problem::name).collect();
+    assert_eq!(names, ["dir-modified"]);
+    let said = go.run(folder, &["mod", "verify"]).expect_failure();
+    assert!(
+        said.contains("example.com/leaf v1.1.0: dir has been modified"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_directory_that_replaces_a_module_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = "module example.com/main\n\ngo 1.20\n\nrequire example.com/a v1.0.0\n\nreplace example.com/a => ../a\n";

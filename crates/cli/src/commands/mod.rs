@@ -17,6 +17,7 @@ mod store;
 mod store_scrub;
 mod store_show;
 mod verify;
+mod verify_sumdb;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -36,6 +37,8 @@ pub(crate) enum Status {
     Done,
     /// Done, and there are findings.
     Findings,
+    /// No findings, but not all could be looked at. The output says what not.
+    Undetermined,
 }
 
 /// A command that could not do what it was asked. Its text says what, where and what to do.
@@ -79,6 +82,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
     match result {
         Ok(Status::Done) => ExitCode::SUCCESS,
         Ok(Status::Findings) => ExitCode::from(1),
+        Ok(Status::Undetermined) => ExitCode::from(2),
         Err(CannotDo(lines)) => {
             for line in lines {
                 output::note(format!("modkeep: {line}"));

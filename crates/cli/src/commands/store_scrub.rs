@@ -117,7 +117,7 @@ fn interrupted() -> impl Future<Output = ()> {
 }
 
 /// Upstreams are asked for a copy now and then; nobody counts it.
-struct Unobserved;
+pub(super) struct Unobserved;
 
 impl upstream::Observer for Unobserved {
     fn exchange(&self, _source: &str, _outcome: upstream::Outcome, _elapsed: Duration) {}

@@ -1,11 +1,17 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use goenv::{Environment, GoEnv, Key};
-use modcache::{ModuleCache, Problem, Project, Unverifiable, Verdict, verify};
+use gomod::ModuleVersion;
+use modcache::{
+    ModuleCache, Problem, Project, Unverifiable, Unvouched, UnvouchedReason, VendorProblem,
+    VendorReport, Verdict, verify, verify_vendor,
+};
 use serde::Serialize;
 
-use super::{CannotDo, Status};
-use crate::args::{Format, VerifyArguments};
+use super::verify_sumdb::{SumReport, check};
+use super::{CannotDo, Status, load};
+use crate::args::{Format, Settings, VerifyArguments};
 use crate::output;
 
 #[derive(Serialize)]
@@ -15,6 +21,31 @@ struct Report<'a> {
     verified: usize,
     problems: Vec<Found<'a>>,
     unverifiable: Vec<Replaced<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<Vendor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sumdb: Option<SumReport>,
+}
+
+#[derive(Serialize)]
+struct Vendor {
+    /// Files that were compared.
+    files: usize,
+    problems: Vec<VendorFound>,
+    unverifiable: Vec<NotVerified>,
+}
+
+#[derive(Serialize)]
+struct VendorFound {
+    problem: &'static str,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct NotVerified {
+    module: String,
+    cause: &'static str,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -37,39 +68,155 @@ pub(super) fn run(
     environment: &Environment,
     arguments: &VerifyArguments,
 ) -> Result<Status, CannotDo> {
-    let cache = ModuleCache::new(directory(environment, arguments)?);
-    let (verdicts, unverifiable) = if arguments.all {
-        let versions = cache.versions().map_err(|error| {
-            let cache = cache.root().display();
-            CannotDo::new(format!(
-                "cannot read the module cache {cache}: {error}; name it with --cache"
-            ))
-        })?;
-        (verify(&cache, &versions, None, 0), Vec::new())
-    } else {
-        let start = match &arguments.project {
-            Some(directory) => std::path::absolute(directory),
-            None => std::env::current_dir(),
-        };
-        let project = Project::find(&start.map_err(CannotDo::new)?).map_err(CannotDo::new)?;
-        let verdicts = verify(&cache, &project.modules, Some(&project.sums), 0);
-        (verdicts, project.unverifiable)
+    let cache = match &arguments.store {
+        Some(store) => ModuleCache::of_store(store_directory(environment, store.as_ref())?),
+        None => ModuleCache::new(directory(environment, arguments)?),
     };
-    let report = Report {
+    let mut report = Report {
         cache: cache.root().display().to_string(),
-        verified: verdicts.iter().filter(|verdict| verdict.in_cache).count(),
-        problems: verdicts.iter().flat_map(found).collect(),
-        unverifiable: unverifiable.iter().map(replaced).collect(),
+        verified: 0,
+        problems: Vec::new(),
+        unverifiable: Vec::new(),
+        vendor: None,
+        sumdb: None,
     };
+    let (verdicts, project) = if arguments.all || arguments.store.is_some() {
+        (
+            verify(&cache, &all_versions(&cache, arguments)?, None, 0),
+            None,
+        )
+    } else {
+        let project = project(arguments)?.with_build_list(&cache);
+        let vendored = verify_vendor(&cache, &project.directory, &project.go_mod);
+        let vendored = vendored.map_err(|error| {
+            let directory = project.directory.join("vendor");
+            CannotDo::new(format!("cannot read {}: {error}", directory.display()))
+        })?;
+        // A vendor directory is worth what the zips are worth that it is compared with.
+        let vouching = vendored.iter().flat_map(|vendored| &vendored.modules);
+        let modules = with(&project.modules, vouching);
+        report.vendor = vendored.map(Vendor::from);
+        if arguments.sumdb {
+            report.sumdb = Some(check(environment, &project.sums)?);
+        }
+        (
+            verify(&cache, &modules, Some(&project.sums), 0),
+            Some(project),
+        )
+    };
+    report.verified = verdicts.iter().filter(|verdict| verdict.in_cache).count();
+    report.problems = verdicts.iter().flat_map(found).collect();
+    report.unverifiable = project
+        .iter()
+        .flat_map(|project| &project.unverifiable)
+        .map(replaced)
+        .collect();
     output::result(match arguments.format {
         Format::Json => serde_json::to_string_pretty(&report).map_err(CannotDo::new)?,
         Format::Human => render(&report),
     });
-    Ok(if report.problems.is_empty() {
-        Status::Done
-    } else {
-        Status::Findings
+    Ok(report.status())
+}
+
+impl Report<'_> {
+    fn has_problems(&self) -> bool {
+        let vendor = self.vendor.iter().flat_map(|vendor| &vendor.problems);
+        let sumdb = self.sumdb.iter().flat_map(|sumdb| &sumdb.problems);
+        !self.problems.is_empty() || vendor.count() + sumdb.count() > 0
+    }
+
+    fn status(&self) -> Status {
+        let is_told = self.sumdb.iter().all(|sumdb| sumdb.unanswered.is_empty())
+            && self.vendor.iter().all(Vendor::is_told);
+        match (self.has_problems(), is_told) {
+            (true, _) => Status::Findings,
+            (false, false) => Status::Undetermined,
+            (false, true) => Status::Done,
+        }
+    }
+}
+
+impl Vendor {
+    /// Whether nothing was left out but what nobody can vouch for.
+    fn is_told(&self) -> bool {
+        self.unverifiable
+            .iter()
+            .all(|not_verified| not_verified.cause == REPLACED)
+    }
+}
+
+impl From<VendorReport> for Vendor {
+    fn from(report: VendorReport) -> Self {
+        Self {
+            files: report.files,
+            problems: report.problems.iter().map(vendor_found).collect(),
+            unverifiable: report.unverifiable.into_iter().map(not_verified).collect(),
+        }
+    }
+}
+
+fn all_versions(
+    cache: &ModuleCache,
+    arguments: &VerifyArguments,
+) -> Result<Vec<ModuleVersion>, CannotDo> {
+    cache.versions().map_err(|error| {
+        let directory = cache.root().display();
+        CannotDo::new(match arguments.store {
+            Some(_) => format!("cannot read the store {directory}: {error}; name it with --store"),
+            None => {
+                format!("cannot read the module cache {directory}: {error}; name it with --cache")
+            }
+        })
     })
+}
+
+fn project(arguments: &VerifyArguments) -> Result<Project, CannotDo> {
+    let start = match &arguments.project {
+        Some(directory) => std::path::absolute(directory),
+        None => std::env::current_dir(),
+    };
+    Project::find(&start.map_err(CannotDo::new)?).map_err(CannotDo::new)
+}
+
+/// Both lists as one, sorted.
+fn with<'m>(
+    modules: &'m [ModuleVersion],
+    others: impl Iterator<Item = &'m ModuleVersion>,
+) -> Vec<ModuleVersion> {
+    let all: BTreeSet<&ModuleVersion> = modules.iter().chain(others).collect();
+    all.into_iter().cloned().collect()
+}
+
+fn store_directory(
+    environment: &Environment,
+    named: Option<&PathBuf>,
+) -> Result<PathBuf, CannotDo> {
+    match named {
+        Some(directory) => Ok(directory.clone()),
+        None => Ok(load(environment, &Settings::default())?.1.data),
+    }
+}
+
+fn vendor_found(problem: &VendorProblem) -> VendorFound {
+    VendorFound {
+        problem: problem.name(),
+        text: problem.describe(),
+    }
+}
+
+/// The cause of what is not verified because a directory replaces it.
+const REPLACED: &str = "replaced-by-directory";
+
+fn not_verified(unvouched: Unvouched) -> NotVerified {
+    NotVerified {
+        cause: match unvouched.reason {
+            UnvouchedReason::Directory(_) => REPLACED,
+            UnvouchedReason::NotInCache(_) => "not-in-cache",
+            UnvouchedReason::Malformed(_) => "malformed",
+        },
+        text: unvouched.reason.to_string(),
+        module: unvouched.module,
+    }
 }
 
 fn directory(environment: &Environment, arguments: &VerifyArguments) -> Result<PathBuf, CannotDo> {
@@ -112,14 +259,38 @@ fn render(report: &Report<'_>) -> String {
         lines.push(found.text.clone());
         lines.extend(found.differences.iter().map(|name| format!("\t{name}")));
     }
-    if lines.is_empty() {
+    if let Some(vendor) = &report.vendor {
+        lines.extend(vendor.problems.iter().map(|found| found.text.clone()));
+    }
+    if let Some(sumdb) = &report.sumdb {
+        lines.extend(sumdb.problems.iter().map(|found| found.text.clone()));
+    }
+    if !report.has_problems() {
         lines.push("all modules verified".to_owned());
+        if let Some(vendor) = &report.vendor {
+            lines.push(format!("{} files in vendor verified", vendor.files));
+        }
+        if let Some(sumdb) = &report.sumdb {
+            lines.push(format!(
+                "go.sum: {} versions proven by the checksum database, {} covered by none",
+                sumdb.proven, sumdb.uncovered
+            ));
+        }
     }
     for module in &report.unverifiable {
         lines.push(format!(
             "not verified: {} comes from the directory {}",
             module.module, module.directory
         ));
+    }
+    for left_out in report.vendor.iter().flat_map(|vendor| &vendor.unverifiable) {
+        lines.push(format!(
+            "not verified in vendor: {}: {}",
+            left_out.module, left_out.text
+        ));
+    }
+    for unanswered in report.sumdb.iter().flat_map(|sumdb| &sumdb.unanswered) {
+        lines.push(format!("not verified: {}", unanswered.text));
     }
     lines.join("\n")
 }

@@ -8,3 +8,4 @@ mod audit;
 mod key;
 mod scene;
 mod server;
+mod verify;

@@ -17,25 +17,25 @@ const BINARY: &str = env!("CARGO_BIN_EXE_modkeep");
 const PUBLIC: &str = "public.example.net";
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn module(path: &str, content: &str) -> Module {
+pub(crate) fn module(path: &str, content: &str) -> Module {
     Module::new(path, "v1.2.3").file("m.go", &format!("package m\n\n// {content}\n"))
 }
 
 /// A server with private modules in its store, an upstream with public ones, and a database that has those.
-struct Scene {
+pub(crate) struct Scene {
     folder: TempDir,
-    public: Vec<Module>,
-    private: Vec<Module>,
+    pub(crate) public: Vec<Module>,
+    pub(crate) private: Vec<Module>,
     /// In the database, and nowhere else.
     planted: Module,
     upstream: UpstreamServer,
-    tree: Tree,
-    database: Database,
-    keys: KeyRing,
+    pub(crate) tree: Tree,
+    pub(crate) database: Database,
+    pub(crate) keys: KeyRing,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let public: Vec<_> = (0..3)
             .map(|n| module(&format!("example.org/Public{n}"), "public"))
             .collect();
@@ -80,7 +80,7 @@ impl Scene {
         }
     }
 
-    fn command(&self) -> ModkeepCommand {
+    pub(crate) fn command(&self) -> ModkeepCommand {
         ModkeepCommand::new(BINARY)
             .data(self.folder.path().join("data"))
             .upstream(&self.upstream.url())
@@ -98,10 +98,10 @@ impl Scene {
 }
 
 /// A checksum database in a folder, on a server of its own.
-struct Database {
+pub(crate) struct Database {
     keys: KeyRing,
     _site: TempDir,
-    server: UpstreamServer,
+    pub(crate) server: UpstreamServer,
 }
 
 impl Database {
@@ -153,7 +153,7 @@ impl Database {
         }
     }
 
-    fn setting(&self) -> String {
+    pub(crate) fn setting(&self) -> String {
         format!("{} {}", self.keys.verifier(), self.server.url())
     }
 }
