@@ -1,6 +1,7 @@
 mod mirrors;
 mod scrub;
 mod sumlog;
+mod warm;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub(crate) use mirrors::MirrorsArguments;
 pub(crate) use scrub::ScrubArguments;
 pub(crate) use sumlog::{AuditArguments, KeyCommand, LogCommand};
+pub(crate) use warm::WarmArguments;
 
 /// Keeps Go builds going: a GOPROXY server that caches, fails over and verifies.
 #[derive(Debug, Parser)]
@@ -99,6 +101,16 @@ replaces is named and left alone, as by go. In a store the zips are verified; mo
 of its files, and heals them. Needs no Go toolchain and, without --sumdb, no network. Exits with 0 if everything
 is as it was, with 1 if something was modified, and with 2 if that could not be told.")]
     Verify(VerifyArguments),
+    /// Fetch ahead of time what projects need
+    #[command(after_help = "Examples:
+  modkeep warm .                                     every project below this directory
+  modkeep warm app/go.mod golang.org/x/tools@latest
+  modkeep warm --server http://modkeep.example.com:8090 go.work go.sum
+
+Walks the module graphs with Go's own rules, and fetches what builds download: afterwards they need no
+upstream. Without --server the store in --data is warmed, which no running server may use at the time.
+Exits with 1 if something could not be had.")]
+    Warm(WarmArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  modkeep completions bash > /etc/bash_completion.d/modkeep")]
     Completions {

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use store::FileKey;
 
 use crate::metrics::Endpoint;
 
@@ -28,6 +29,8 @@ pub(crate) struct HotAnswer {
     pub(crate) good_until: Option<Instant>,
     /// Set if it is older than it should be because no upstream answers.
     pub(crate) stale: Option<Stale>,
+    /// Which file it is, if it is one.
+    pub(crate) file: Option<FileKey>,
 }
 
 /// Why and since when an answer is older than it should be.
@@ -107,6 +110,7 @@ mod tests {
             content_type: HeaderValue::from_static("text/plain"),
             good_until: None,
             stale: None,
+            file: None,
         }
     }
 

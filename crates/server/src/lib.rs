@@ -29,6 +29,7 @@ mod service;
 mod state;
 mod target;
 mod tls;
+mod watch;
 
 pub use body::Body;
 pub use doctor::{ShownSetting, Standpoint};

@@ -18,6 +18,7 @@ use crate::io::StallGuard;
 use crate::kernel_send::{KernelSender, Queue};
 use crate::service::App;
 use crate::tls::{Certificate, TlsError, TlsFiles};
+use crate::watch::Peer;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -184,10 +185,10 @@ impl Door {
                 () = &mut until => return,
             };
             match accepted {
-                Ok((stream, permit)) => {
+                Ok((stream, peer, permit)) => {
                     let (server, watcher) = (self.server.clone(), graceful.watcher());
                     tokio::spawn(async move {
-                        server.connection(stream, watcher).await;
+                        server.connection(stream, Peer(peer.ip()), watcher).await;
                         drop(permit);
                     });
                 }
@@ -200,15 +201,17 @@ impl Door {
         }
     }
 
-    async fn accept(&self) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn accept(
+        &self,
+    ) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
         let permit = self
             .permits
             .clone()
             .acquire_owned()
             .await
             .map_err(io::Error::other)?;
-        let (stream, _) = self.socket.accept().await?;
-        Ok((stream, permit))
+        let (stream, peer) = self.socket.accept().await?;
+        Ok((stream, peer, permit))
     }
 }
 
@@ -246,7 +249,12 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(&self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        peer: Peer,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) {
         let _not_on_every_system = stream.set_nodelay(true);
         let metrics = self.app.metrics();
         metrics.connections.inc();
@@ -254,11 +262,11 @@ impl Server {
             None => {
                 let sender = KernelSender::new(stream);
                 let queue = sender.queue();
-                self.exchange(sender, Some(queue), watcher).await
+                self.exchange(sender, peer, Some(queue), watcher).await
             }
             Some(acceptor) => {
                 match tokio::time::timeout(self.limits.header, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => self.exchange(stream, None, watcher).await,
+                    Ok(Ok(stream)) => self.exchange(stream, peer, None, watcher).await,
                     Ok(Err(error)) => Err(error.to_string()),
                     Err(_) => Err("the TLS handshake took too long".to_owned()),
                 }
@@ -275,6 +283,7 @@ impl Server {
     async fn exchange<T>(
         &self,
         stream: T,
+        peer: Peer,
         queue: Option<Arc<Queue>>,
         watcher: hyper_util::server::graceful::Watcher,
     ) -> Result<(), String>
@@ -287,7 +296,8 @@ impl Server {
             self.limits.stall,
         ));
         let app = self.app.clone();
-        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
             let (app, queue) = (
                 app.clone(),
                 queue

@@ -66,6 +66,11 @@ metrics! {
     DEGRADED: "gauge" "modkeep_degraded" ["mode"] = "1 while it serves with this loss, else 0: offline, store-read-only, records-missing";
     LOG_RECORDS: "counter" "modkeep_sumlog_records_total" [] = "Records added to the own checksum log since the start";
     LOG_BATCHES: "counter" "modkeep_sumlog_batches_total" [] = "Batches of records for which a head was signed since the start";
+    PREFETCHED_FILES: "counter" "modkeep_prefetch_files_total" [] = "Files fetched before a client asked for them";
+    PREFETCHED_BYTES: "counter" "modkeep_prefetch_bytes_total" [] = "Their bytes";
+    PREFETCH_USED_FILES: "counter" "modkeep_prefetch_used_files_total" [] = "Files fetched ahead that the client then asked for; over modkeep_prefetch_files_total the hit rate";
+    PREFETCH_USED_BYTES: "counter" "modkeep_prefetch_used_bytes_total" [] = "Their bytes";
+    PREFETCH_WASTED: "counter" "modkeep_prefetch_wasted_bytes_total" [] = "Bytes fetched ahead for clients that went away without having asked for them";
     LOG_CONTRADICTIONS: "counter" "modkeep_sumlog_contradictions_total" [] = "Module versions that came with other hashes than the own checksum log has: an alarm";
 }
 
@@ -226,6 +231,44 @@ pub struct Metrics {
     pub(crate) log_records: Counter,
     pub(crate) log_batches: Counter,
     pub(crate) log_contradictions: Counter,
+    pub(crate) prefetch: PrefetchCounters,
+}
+
+/// What is known of files fetched ahead.
+#[derive(Debug, Default)]
+pub(crate) struct PrefetchCounters {
+    files: Counter,
+    bytes: Counter,
+    used_files: Counter,
+    used_bytes: Counter,
+    wasted_bytes: Counter,
+}
+
+impl PrefetchCounters {
+    fn register(&self, registry: &mut Registry) {
+        for (doc, counter) in [
+            (PREFETCHED_FILES, &self.files),
+            (PREFETCHED_BYTES, &self.bytes),
+            (PREFETCH_USED_FILES, &self.used_files),
+            (PREFETCH_USED_BYTES, &self.used_bytes),
+            (PREFETCH_WASTED, &self.wasted_bytes),
+        ] {
+            registry.register(base_name(doc), doc.help, counter.clone());
+        }
+    }
+
+    /// Takes over what was counted elsewhere.
+    pub(crate) fn catch_up(&self, counts: prefetch::Counts) {
+        for (counter, total) in [
+            (&self.files, counts.files),
+            (&self.bytes, counts.bytes),
+            (&self.used_files, counts.used_files),
+            (&self.used_bytes, counts.used_bytes),
+            (&self.wasted_bytes, counts.wasted_bytes),
+        ] {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+    }
 }
 
 /// What is counted while stored files are read again.
@@ -315,6 +358,7 @@ impl Metrics {
             log_records: Counter::default(),
             log_batches: Counter::default(),
             log_contradictions: Counter::default(),
+            prefetch: PrefetchCounters::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -372,6 +416,7 @@ impl Metrics {
         ] {
             registry.register(base_name(doc), doc.help, counter.clone());
         }
+        metrics.prefetch.register(&mut registry);
         Self {
             registry,
             ..metrics

@@ -255,6 +255,9 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
         counter.inc_by(total.saturating_sub(counter.get()));
     }
     metrics.scrub.follow(state.depot.scrub_totals());
+    if let Some(prefetch) = state.prefetch.get() {
+        metrics.prefetch.catch_up(prefetch.counts());
+    }
     if let Some(log) = &state.own_log {
         let totals = log.totals();
         for (counter, total) in [

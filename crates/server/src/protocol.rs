@@ -17,6 +17,7 @@ use crate::respond::{
     self, Answer, Asked, FOR_EVER, Presentation, content_type, etag_header, number_header,
 };
 use crate::target::Target;
+use crate::watch::Watch;
 
 /// How long a stale answer is given again before a refresh is tried once more.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
@@ -51,6 +52,7 @@ pub(crate) struct Responder<'a> {
     pub(crate) asked: Asked<'a>,
     pub(crate) mode: FetchMode,
     pub(crate) context: &'a Context,
+    pub(crate) watch: Watch<'a>,
 }
 
 impl Responder<'_> {
@@ -62,7 +64,9 @@ impl Responder<'_> {
             cache_control: FOR_EVER,
             served,
         };
+        self.watch.asked(key);
         let reply = self.depot.file(key, self.mode, self.context).await?;
+        self.watch.given(key, &reply);
         if let Some(log) = self.own_log.filter(|_| key.kind == FileKind::Zip) {
             log.note(key);
         }
@@ -77,6 +81,7 @@ impl Responder<'_> {
                         content_type: media_type.clone(),
                         good_until: None,
                         stale: None,
+                        file: Some(key.clone()),
                     });
                 }
                 let served = if from_store {
@@ -129,6 +134,7 @@ impl Responder<'_> {
             content_type: media_type,
             good_until: Instant::now().checked_add(good_for),
             stale,
+            file: None,
         };
         let served = if reply.fetched {
             Served::Miss

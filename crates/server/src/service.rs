@@ -6,6 +6,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
+use prefetch::Prefetch;
 use tower::ServiceExt as _;
 
 use crate::body::Body;
@@ -21,6 +22,7 @@ use crate::protocol::{Responder, endpoint_of, respond_hot};
 use crate::respond::{self, Answer, Asked};
 use crate::state::State;
 use crate::target::{self, Parsed, Target};
+use crate::watch::{Peer, Watch};
 
 /// Everything that answers requests.
 #[derive(Clone)]
@@ -68,6 +70,11 @@ impl App {
         self.inner.state.doctor.stand(standpoint);
     }
 
+    /// Lets files be fetched ahead for the clients of this server. Counts once: a second call changes nothing.
+    pub fn fetch_ahead(&self, prefetch: Prefetch) {
+        let _only_once = self.inner.state.prefetch.set(prefetch);
+    }
+
     /// To be called when the depot's chain or settings have changed.
     pub fn forget_hot_answers(&self) {
         self.inner.hot.clear();
@@ -89,6 +96,7 @@ impl App {
     {
         let began = Instant::now();
         let id = RequestId::of(request.headers());
+        let peer = request.extensions().get::<Peer>().copied();
         let (parts, body) = request.into_parts();
         let asked = Asked {
             method: &parts.method,
@@ -103,13 +111,26 @@ impl App {
             None
         };
         let (endpoint, answer) = match hot {
-            Some(hot) => (hot.endpoint, respond_hot(asked, &hot, Served::Hit)),
-            None => self.answer(&parts, body, &id).await,
+            Some(hot) => {
+                self.watch(peer).hot(&hot);
+                (hot.endpoint, respond_hot(asked, &hot, Served::Hit))
+            }
+            None => self.answer(&parts, body, &id, peer).await,
         };
         self.conclude(&parts, id, began, endpoint, answer)
     }
 
-    async fn answer<B>(&self, parts: &Parts, body: B, id: &RequestId) -> (Endpoint, Answer)
+    fn watch(&self, peer: Option<Peer>) -> Watch<'_> {
+        Watch::new(self.inner.state.prefetch.get(), peer)
+    }
+
+    async fn answer<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        id: &RequestId,
+        peer: Option<Peer>,
+    ) -> (Endpoint, Answer)
     where
         B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
@@ -160,7 +181,7 @@ impl App {
             return self.operations(parts, body).await;
         }
         let answer = self
-            .protocol(parts, &parsed, id)
+            .protocol(parts, &parsed, id, peer)
             .await
             .unwrap_or_else(refuse);
         (endpoint, answer)
@@ -171,6 +192,7 @@ impl App {
         parts: &Parts,
         parsed: &Parsed,
         id: &RequestId,
+        peer: Option<Peer>,
     ) -> Result<Answer, Refusal> {
         let forbids_fetch = parts
             .headers
@@ -197,6 +219,8 @@ impl App {
             },
             mode,
             context: &context,
+            watch: self
+                .watch(peer.filter(|_| mode == FetchMode::Allowed && parts.method == Method::GET)),
         };
         match &parsed.target {
             Target::File(key) => responder.file(key).await,

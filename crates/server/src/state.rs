@@ -1,7 +1,8 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use depot::Depot;
+use prefetch::Prefetch;
 
 use crate::doctor::Doctor;
 use crate::metrics::Metrics;
@@ -15,6 +16,7 @@ pub(crate) struct State {
     pub(crate) own_log: Option<OwnLog>,
     pub(crate) doctor: Doctor,
     pub(crate) operator_token: Option<OperatorToken>,
+    pub(crate) prefetch: OnceLock<Prefetch>,
     draining: AtomicBool,
 }
 
@@ -31,6 +33,7 @@ impl State {
             own_log,
             doctor: Doctor::default(),
             operator_token,
+            prefetch: OnceLock::new(),
             draining: AtomicBool::new(false),
         }
     }

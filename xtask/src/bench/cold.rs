@@ -12,7 +12,7 @@ use super::Context;
 use super::report::{Table, figure, median};
 
 /// How long the upstream takes for each request.
-const DELAY: Duration = Duration::from_millis(50);
+const DELAYS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(150)];
 const CLIENTS: usize = 30;
 
 struct Scene {
@@ -23,22 +23,95 @@ struct Scene {
 }
 
 pub(super) fn run(context: &Context) -> Result<Vec<Table>> {
-    let scene = Scene::new(if context.quick { 60 } else { 190 })?;
-    let mut rows = vec![scene.build_speed(context)?];
-    rows.push(scene.listing(context)?);
-    rows.push(scene.crowd(context)?);
-    let downloads = Table {
+    let scene = Scene::new(if context.quick { 60 } else { 300 })?;
+    let mut speed = Vec::new();
+    for work in Work::ALL {
+        for delay in DELAYS {
+            scene.upstream.set_delay(delay);
+            speed.push(scene.compare(context, work, delay)?);
+        }
+    }
+    scene.upstream.set_delay(DELAYS[0]);
+    let rows = vec![scene.listing(context)?, scene.crowd(context)?];
+    let speed = Table {
         intro: format!(
-            "A generated project of {} modules; the simulated upstream takes {} ms for each request. Every run starts \
-             with an empty module cache and, for modkeep, an empty store; {} runs each in turns.",
+            "A generated project of {} modules. Every run starts with an empty module cache and, for modkeep, an empty \
+             store; medians of {} runs each in turns. What `go build` compiles was compiled before. The hit rate is the \
+             part of the files fetched ahead that `go` then asked for; wasted is what was fetched from the upstream \
+             beyond what `go` itself fetches, as part of all bytes fetched; the memory is the peak of modkeep.",
             scene.modules,
-            DELAY.as_millis(),
             context.turns()
+        ),
+        head: vec![
+            "what",
+            "the upstream takes for each request",
+            "straight, s",
+            "through modkeep that fetches nothing ahead, s",
+            "through modkeep, s",
+            "times as fast as straight",
+            "hit rate",
+            "wasted",
+            "memory, MiB",
+        ],
+        rows: speed,
+    };
+    let sharing = Table {
+        intro: format!(
+            "The same project; the upstream takes {} ms for each request.",
+            DELAYS[0].as_millis()
         ),
         head: vec!["what", "through modkeep", "straight", "ratio"],
         rows,
     };
-    Ok(vec![downloads, first_bytes(context)?])
+    Ok(vec![speed, sharing, first_bytes(context)?])
+}
+
+/// What a client does.
+#[derive(Clone, Copy)]
+enum Work {
+    Download,
+    Build,
+}
+
+impl Work {
+    const ALL: [Self; 2] = [Self::Download, Self::Build];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Download => "`go mod download`",
+            Self::Build => "`go build`",
+        }
+    }
+
+    /// Seconds that it takes with an empty module cache.
+    fn run(self, proxy: &str, project: &Path) -> Result<f64> {
+        let arguments: &[&str] = match self {
+            Self::Download => &["mod", "download"],
+            // What is compiled does not depend on where the module cache is.
+            Self::Build => &["build", "-trimpath", "-o", "app", "."],
+        };
+        let go = Go::find().proxy(proxy);
+        let began = Instant::now();
+        let output = go.run(project, arguments);
+        ensure!(
+            output.success,
+            "go {}: {}",
+            arguments.join(" "),
+            output.stderr
+        );
+        Ok(began.elapsed().as_secs_f64())
+    }
+}
+
+/// What one run through modkeep came to.
+struct Through {
+    seconds: f64,
+    /// Of the files fetched ahead the part that was asked for.
+    hit_rate: f64,
+    /// Bytes that the upstream sent.
+    fetched: f64,
+    /// The peak, in MiB.
+    memory: f64,
 }
 
 impl Scene {
@@ -53,53 +126,104 @@ impl Scene {
         let folder = tempfile::tempdir()?;
         project.write_main(folder.path());
         let upstream = UpstreamServer::serve(tree.root());
-        upstream.set_delay(DELAY);
-        Ok(Self {
+        let scene = Self {
             upstream,
             project: folder,
             modules,
             _tree: tree,
-        })
+        };
+        Work::Build.run(&scene.upstream.url(), scene.project.path())?;
+        Ok(scene)
     }
 
-    fn fresh(&self, context: &Context) -> Result<(Modkeep, tempfile::TempDir)> {
+    fn fresh(&self, context: &Context, ahead: bool) -> Result<(Modkeep, tempfile::TempDir)> {
         let data = context.data()?;
         Ok((
             context
                 .modkeep()
                 .data(data.path())
                 .upstream(&self.upstream.url())
+                .env("MODKEEP_PREFETCH_ENABLED", ahead.to_string())
                 .start(),
             data,
         ))
     }
 
-    fn build_speed(&self, context: &Context) -> Result<Vec<String>> {
-        let (mut through, mut straight) = (Vec::new(), Vec::new());
+    fn compare(&self, context: &Context, work: Work, delay: Duration) -> Result<Vec<String>> {
+        let (mut ahead, mut plain, mut straight) = (Vec::new(), Vec::new(), Vec::new());
+        let mut wasted = Vec::new();
         for _ in 0..context.turns() {
-            let (modkeep, _data) = self.fresh(context)?;
-            through.push(download(modkeep.url(), self.project.path())?);
-            straight.push(download(&self.upstream.url(), self.project.path())?);
+            let through = self.through(context, work, true)?;
+            plain.push(self.through(context, work, false)?.seconds);
+            self.upstream.forget();
+            straight.push(work.run(&self.upstream.url(), self.project.path())?);
+            wasted.push(1.0 - self.bytes_fetched() / through.fetched);
             eprintln!(
-                "go mod download: {:?} s through modkeep, {:?} s straight",
-                through.last(),
-                straight.last()
+                "{} at {delay:?}: {:.2} s through modkeep, {:?} s without prefetch, {:?} s straight, hit rate {:.3}, wasted {:?}",
+                work.name(),
+                through.seconds,
+                plain.last(),
+                straight.last(),
+                through.hit_rate,
+                wasted.last()
             );
+            ahead.push(through);
         }
-        let (through, straight) = (median(&through), median(&straight));
-        let ratio = format!("{:.2}", through / straight);
+        let of = |figure: fn(&Through) -> f64| -> f64 {
+            median(&ahead.iter().map(figure).collect::<Vec<_>>())
+        };
+        let (through, straight) = (of(|run| run.seconds), median(&straight));
         Ok(vec![
-            "`go mod download`, s".to_owned(),
-            figure(through),
+            work.name().to_owned(),
+            format!("{} ms", delay.as_millis()),
             figure(straight),
-            ratio,
+            figure(median(&plain)),
+            figure(through),
+            format!("{:.2}", straight / through),
+            format!("{:.1} %", 100.0 * of(|run| run.hit_rate)),
+            format!("{:.1} %", 100.0 * median(&wasted).max(0.0)),
+            figure(of(|run| run.memory)),
         ])
+    }
+
+    fn through(&self, context: &Context, work: Work, ahead: bool) -> Result<Through> {
+        let (modkeep, _data) = self.fresh(context, ahead)?;
+        self.upstream.forget();
+        let seconds = work.run(modkeep.url(), self.project.path())?;
+        // What is fetched ahead may come after the last answer.
+        thread::sleep(Duration::from_secs(1));
+        let files = metric(&modkeep, "modkeep_prefetch_files_total")?;
+        let used = metric(&modkeep, "modkeep_prefetch_used_files_total")?;
+        #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+        let memory = modkeep.memory().peak as f64 / f64::from(1 << 20);
+        Ok(Through {
+            seconds,
+            hit_rate: if files > 0.0 { used / files } else { 1.0 },
+            fetched: self.bytes_fetched(),
+            memory,
+        })
+    }
+
+    /// Bytes of bodies that the upstream sent since it forgot.
+    fn bytes_fetched(&self) -> f64 {
+        let bytes: u64 = self
+            .upstream
+            .requests()
+            .iter()
+            .map(|request| request.body_bytes)
+            .sum();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sums of file sizes are far below 2^52"
+        )]
+        let bytes = bytes as f64;
+        bytes
     }
 
     /// `go list -m all` reads go.mod files; a proxy that fetched zips for it would waste the upstream.
     fn listing(&self, context: &Context) -> Result<Vec<String>> {
         let mut zips = Vec::new();
-        let (modkeep, _data) = self.fresh(context)?;
+        let (modkeep, _data) = self.fresh(context, true)?;
         for proxy in [modkeep.url(), &self.upstream.url()] {
             self.upstream.forget();
             let output = Go::find()
@@ -118,11 +242,11 @@ impl Scene {
     /// Many clients start the same build at the same time.
     fn crowd(&self, context: &Context) -> Result<Vec<String>> {
         let clients = if context.quick { 5 } else { CLIENTS };
-        let (modkeep, _data) = self.fresh(context)?;
+        let (modkeep, _data) = self.fresh(context, true)?;
         self.upstream.forget();
         thread::scope(|scope| {
             let builds: Vec<_> = (0..clients)
-                .map(|_| scope.spawn(|| download(modkeep.url(), self.project.path())))
+                .map(|_| scope.spawn(|| Work::Download.run(modkeep.url(), self.project.path())))
                 .collect();
             builds.into_iter().try_for_each(|build| {
                 build
@@ -145,13 +269,15 @@ impl Scene {
     }
 }
 
-/// Seconds that `go mod download` takes with an empty module cache.
-fn download(proxy: &str, project: &Path) -> Result<f64> {
-    let go = Go::find().proxy(proxy);
-    let began = Instant::now();
-    let output = go.run(project, &["mod", "download"]);
-    ensure!(output.success, "go mod download: {}", output.stderr);
-    Ok(began.elapsed().as_secs_f64())
+/// The value of a metric without labels.
+fn metric(modkeep: &Modkeep, name: &str) -> Result<f64> {
+    let reply = http::get(&format!("{}/metrics", modkeep.url()))?;
+    let text = String::from_utf8_lossy(&reply.body);
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .with_context(|| format!("there is no {name}"))?;
+    Ok(line.parse()?)
 }
 
 /// A client that comes second to a zip that is not there yet should not wait for all of it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use goenv::Environment;
 use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CannotDo, load};
 use crate::args::Settings;
@@ -25,4 +26,18 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CannotDo> {
         .enable_all()
         .build()
         .map_err(CannotDo::new)
+}
+
+/// Listens from now on whether somebody wants this process to end, and waits for it.
+pub(super) fn interrupted() -> impl Future<Output = ()> {
+    let listening = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async move {
+        let [Ok(mut interrupt), Ok(mut terminate)] = listening else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
 }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use goenv::Environment;
+use goenv::goproxy::ProxyList;
 use goenv::http_proxy::HttpProxyRules;
 use goenv::netrc::Netrc;
 use upstream::{Chain, ChainOptions, Observer};
@@ -14,12 +16,22 @@ pub(super) fn open(
     environment: &Environment,
     observer: Arc<dyn Observer>,
 ) -> Result<Chain, CannotDo> {
+    open_list(effective.chain.clone(), effective, environment, observer)
+}
+
+/// A chain of these servers, reached in the way that is configured for upstreams.
+pub(super) fn open_list(
+    list: ProxyList,
+    effective: &Effective,
+    environment: &Environment,
+    observer: Arc<dyn Observer>,
+) -> Result<Chain, CannotDo> {
     let netrc = Netrc::load(environment).unwrap_or_else(|error| {
         tracing::warn!(%error, "upstreams are asked without credentials from netrc");
         Netrc::default()
     });
     let options = ChainOptions {
-        list: effective.chain.clone(),
+        list,
         http_proxies: HttpProxyRules::from_environment(environment),
         netrc,
         limits: effective.upstream_limits,
@@ -29,4 +41,11 @@ pub(super) fn open(
         observer,
     };
     Chain::new(options).map_err(|reason| CannotDo::new(format!("upstream: {reason}")))
+}
+
+/// For a single run nobody counts what is exchanged with upstreams.
+pub(super) struct Unobserved;
+
+impl Observer for Unobserved {
+    fn exchange(&self, _source: &str, _outcome: upstream::Outcome, _elapsed: Duration) {}
 }

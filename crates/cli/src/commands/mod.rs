@@ -18,6 +18,7 @@ mod store_scrub;
 mod store_show;
 mod verify;
 mod verify_sumdb;
+mod warm;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -76,6 +77,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
         Command::Key(command) => key::run(environment, &command),
         Command::Log(command) => log::run(environment, &command),
         Command::Verify(arguments) => verify::run(environment, &arguments),
+        Command::Warm(arguments) => warm::run(environment, &arguments),
         Command::Completions { shell } => Ok(completions::completions(shell)),
         Command::Man { command } => completions::man(command.as_deref()),
     };

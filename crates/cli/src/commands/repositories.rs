@@ -18,7 +18,18 @@ use crate::config::{Effective, OriginRule};
 /// Where below the store's directory repositories are kept.
 const DIRECTORY: &str = "vcs";
 
-pub(super) fn open(effective: &Effective, environment: &Environment) -> Result<Vcs, CannotDo> {
+/// What the depot needs, the repositories included.
+pub(super) fn depot_settings(
+    effective: &Effective,
+    environment: &Environment,
+) -> Result<depot::Settings, CannotDo> {
+    Ok(depot::Settings {
+        repositories: Some(open(effective, environment)?),
+        ..effective.depot.clone()
+    })
+}
+
+fn open(effective: &Effective, environment: &Environment) -> Result<Vcs, CannotDo> {
     let directory = effective.data.join(DIRECTORY);
     std::fs::create_dir_all(&directory)
         .map_err(|error| CannotDo::new(format!("create {}: {error}", directory.display())))?;

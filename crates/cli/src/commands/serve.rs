@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use depot::Depot;
 use goenv::{Environment, SecretRef};
+use prefetch::Prefetch;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use server::{App, Listener, Metrics, OperatorToken, OwnLog};
 use store::Store;
@@ -12,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::standpoint::standpoint;
 use super::store_scrub::RegularScrub;
-use super::{CannotDo, Status, chain, key, load, repositories};
+use super::{CannotDo, Status, chain, key, load, repositories, warm};
 use crate::args::Settings;
 use crate::config::{Effective, Resolved, SumlogSettings};
 use crate::logging::{self, LogControl};
@@ -73,7 +74,11 @@ impl Server<'_> {
             .map_err(CannotDo::new)?;
         let metrics = Arc::new(Metrics::new());
         let chain = chain::open(effective, self.environment, metrics.clone())?;
-        let depot = Depot::new(store, chain, self.depot_settings(effective)?);
+        let depot = Depot::new(
+            store,
+            chain,
+            repositories::depot_settings(effective, self.environment)?,
+        );
         let (log, key) = own_log.map(|opened| (opened.log, opened.key)).unzip();
         let own_log = log.clone().map(|log| OwnLog::new(log, depot.clone()));
         depot.set_offline(effective.offline);
@@ -86,6 +91,9 @@ impl Server<'_> {
             token,
         );
         app.stand(standpoint(self.environment, resolved, effective));
+        if effective.prefetch.enabled {
+            app.fetch_ahead(Prefetch::start(depot.clone(), effective.prefetch.limits));
+        }
         announce(&listener, resolved, effective, key.as_deref());
         let certificate = listener.certificate();
         let catching_up = {
@@ -94,6 +102,7 @@ impl Server<'_> {
         };
         let mut scrubbing = RegularScrub::default();
         scrubbing.follow(&depot, effective.scrub());
+        let warming = tokio::spawn(warm::by_the_clock(depot.clone(), effective.warm.clone()));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(listener.serve(app.clone(), async move {
             let _gone = stopped.await;
@@ -118,20 +127,13 @@ impl Server<'_> {
         let _ended = serving.await;
         catching_up.abort();
         scrubbing.stop();
+        warming.abort();
         depot.close(LAST_FETCHES).await;
         if let Some(log) = log {
             log.close().await;
         }
         tracing::info!("stopped");
         Ok(Status::Done)
-    }
-
-    fn depot_settings(&self, effective: &Effective) -> Result<depot::Settings, CannotDo> {
-        let repositories = repositories::open(effective, self.environment)?;
-        Ok(depot::Settings {
-            repositories: Some(repositories),
-            ..effective.depot.clone()
-        })
     }
 
     /// Uses the configuration as it is now, or goes on with the old one if it is bad.
@@ -144,7 +146,7 @@ impl Server<'_> {
     ) -> Option<Effective> {
         let reloaded = load(self.environment, self.settings).and_then(|(resolved, effective)| {
             let chain = chain::open(&effective, self.environment, metrics.clone())?;
-            let settings = self.depot_settings(&effective)?;
+            let settings = repositories::depot_settings(&effective, self.environment)?;
             Ok((resolved, effective, chain, settings))
         });
         match reloaded {
@@ -238,6 +240,8 @@ fn needs_restart(old: &Effective, new: &Effective) -> bool {
         || old.hot_bytes != new.hot_bytes
         || old.sumlog != new.sumlog
         || old.api_token != new.api_token
+        || old.warm != new.warm
+        || old.prefetch != new.prefetch
         || old.log_format != new.log_format
 }
 

@@ -12,11 +12,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{FileKey, ScrubState, Scrubber, Store};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::attached::runtime;
-use super::{CannotDo, Status, chain, load, repositories};
+use super::attached::{interrupted, runtime};
+use super::chain::{self, Unobserved};
+use super::{CannotDo, Status, load, repositories};
 use crate::args::{Format, ScrubArguments};
 use crate::config::parse_rate;
 use crate::output;
@@ -71,10 +71,7 @@ pub(super) fn run(
     let store = Store::attach(&effective.data)
         .map_err(|error| CannotDo::new(format!("{error}; name the store with --data")))?;
     let chain = chain::open(&effective, environment, Arc::new(Unobserved))?;
-    let settings = depot::Settings {
-        repositories: Some(repositories::open(&effective, environment)?),
-        ..effective.depot.clone()
-    };
+    let settings = repositories::depot_settings(&effective, environment)?;
     let found = runtime()?.block_on(async {
         let depot = Depot::new(store, chain, settings);
         let interrupted = interrupted();
@@ -100,27 +97,6 @@ pub(super) fn run(
     } else {
         Status::Done
     })
-}
-
-/// Listens from now on whether somebody wants this process to end, and waits for it.
-fn interrupted() -> impl Future<Output = ()> {
-    let listening = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-    async move {
-        let [Ok(mut interrupt), Ok(mut terminate)] = listening else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
-}
-
-/// Upstreams are asked for a copy now and then; nobody counts it.
-pub(super) struct Unobserved;
-
-impl upstream::Observer for Unobserved {
-    fn exchange(&self, _source: &str, _outcome: upstream::Outcome, _elapsed: Duration) {}
 }
 
 /// A pass that somebody watches.

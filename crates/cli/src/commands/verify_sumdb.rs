@@ -14,9 +14,9 @@ use sumdb::record::Part;
 use tokio::task::JoinSet;
 use trust::{Proven, TrustError};
 
+use super::CannotDo;
 use super::attached::runtime;
-use super::store_scrub::Unobserved;
-use super::{CannotDo, chain};
+use super::chain::{self, Unobserved};
 use crate::config::resolve_and_check;
 
 /// Look-ups at a time.

@@ -1,3 +1,5 @@
+mod ahead;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ use url::{Host, Url};
 use vcs::{GoAuth, Govcs};
 
 use super::{ConfigError, Origin, OriginRule, Resolved, value};
+
+pub use ahead::{PrefetchSettings, WarmSettings};
 
 /// What is asked when nothing else is set: Go's own default.
 const DEFAULT_CHAIN: &str = "https://proxy.golang.org,direct";
@@ -69,6 +73,10 @@ pub struct Effective {
     pub offline: bool,
     /// Where the token of those who may give orders is; `None`: nobody may.
     pub api_token: Option<SecretRef>,
+    /// What is fetched while clients are on their way.
+    pub prefetch: PrefetchSettings,
+    /// What is warmed by the clock.
+    pub warm: WarmSettings,
     /// Memory for small answers, in bytes.
     pub hot_bytes: u64,
     /// From the end of one pass over the stored files to the next; zero: the server makes none.
@@ -162,6 +170,8 @@ impl Checker<'_> {
         let hot_bytes = self.parse("cache.memory", value::bytes);
         let scrub_interval = self.parse("scrub.interval", value::duration);
         let scrub_rate = self.parse("scrub.rate", value::rate);
+        let warm = self.warm();
+        let prefetch = self.prefetch();
         let tls = self.tls();
         let connections = self.parse("limits.connections", value::count);
         let header = self.parse("limits.header-timeout", value::positive_duration);
@@ -210,6 +220,8 @@ impl Checker<'_> {
             goauth: goauth?,
             outbound: outbound?,
             sumlog,
+            prefetch: prefetch?,
+            warm: warm?,
             hot_bytes: hot_bytes?,
             scrub_interval: scrub_interval?,
             scrub_rate: scrub_rate?,

@@ -11,7 +11,7 @@ mod resolve;
 mod table;
 mod value;
 
-pub use effective::{Effective, LogFormat, SumlogSettings};
+pub use effective::{Effective, LogFormat, PrefetchSettings, SumlogSettings, WarmSettings};
 pub use origin::Origin;
 pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};
 pub use resolve::{ConfigError, Resolved, ResolvedSetting, resolve, resolve_and_check};

@@ -31,6 +31,8 @@ pub enum ValueKind {
     Secret,
     /// Verifier keys of witnesses.
     WitnessKeys,
+    /// What `modkeep warm` takes, separated by commas.
+    Targets,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -54,6 +56,7 @@ impl ValueKind {
             Self::LogName => "database name".to_owned(),
             Self::Secret => "place of a secret".to_owned(),
             Self::WitnessKeys => "verifier keys".to_owned(),
+            Self::Targets => "files, directories, modules".to_owned(),
             Self::Word(words) => words.join(", "),
         }
     }
@@ -353,6 +356,35 @@ pub const SETTINGS: &[Setting] = &[
     )
     .reloadable(),
     setting("scrub.rate", ValueKind::Bytes, "16MiB", "Most bytes that such a pass reads in a second.").reloadable(),
+    setting(
+        "prefetch.enabled",
+        ValueKind::Switch,
+        "false",
+        "Fetch what a client is about to ask for: go.mod files that pass through tell what comes next. Zips are fetched ahead \
+         only for a client that asks for zips.",
+    ),
+    setting(
+        "prefetch.fetches",
+        ValueKind::Count,
+        "24",
+        "Nothing is fetched ahead while so many fetches are under way, those that clients wait for among them.",
+    ),
+    setting(
+        "prefetch.ahead",
+        ValueKind::Bytes,
+        "64MiB",
+        "Zips are fetched ahead for a client until so many bytes wait for it.",
+    ),
+    setting(
+        "warm.targets",
+        ValueKind::Targets,
+        "",
+        "What is fetched ahead of time, at the start and every `warm.interval`: go.mod, go.work and go.sum files, directories \
+         with projects, and modules as `MODULE@VERSION`, separated by commas; see `modkeep warm`.",
+    )
+    .found_out("none"),
+    setting("warm.interval", ValueKind::Duration, "1h", "How often `warm.targets` are looked at again."),
+    setting("warm.jobs", ValueKind::Count, "8", "Files fetched at a time for `warm.targets`."),
     setting("tls.certificate", ValueKind::Path, "", "Certificate chain in PEM; with it, and `tls.key`, HTTPS is served. Read again when it changes.")
         .found_out("none: plain HTTP"),
     setting("tls.key", ValueKind::Path, "", "The certificate's private key in PEM.").found_out("none"),

@@ -155,6 +155,8 @@ pub(crate) fn isolated(command: ModkeepCommand) -> ModkeepCommand {
         // What is down in a test stays down; a test that is about an outage says otherwise.
         .env(&variable("upstreams.outage-wait"), "0s")
         .env("GOENV", "off")
+        // These tests count what reaches the upstream because of their own requests.
+        .env("MODKEEP_PREFETCH_ENABLED", "false")
 }
 
 /// The environment variable of a setting.

@@ -1,13 +1,13 @@
 //! [`MainModules`]: where the walk begins, and what the main modules decide for all others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::node::Node;
-use super::outcome::Cause;
+use super::outcome::{Cause, Outcome};
 use super::replace::{Replacements, Source, own_source, source_of};
 use super::summary::{Requirement, Summary, is_pruned};
 use crate::modfile::{Exclude, ModFile, Replacement, WorkFile};
-use crate::version::Version;
+use crate::version::{ModuleVersion, Version};
 
 /// Why there is nothing to begin with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -212,6 +212,29 @@ impl MainModules {
             found = Some((exact, by));
         }
         Ok(found.map(|(_, by)| by))
+    }
+
+    /// The module versions whose files `go mod download` fetches: of a main module that takes part in graph
+    /// pruning those it requires, else everything that is selected. Replacements stand in for what they replace; what
+    /// comes from a directory is left out.
+    pub fn downloads(&self, outcome: &Outcome) -> BTreeSet<ModuleVersion> {
+        let graph = outcome.graph();
+        let selected: Vec<&Node> = match self.kind {
+            Kind::Pruned => {
+                let roots = self.roots();
+                let ids = roots.iter().filter_map(|root| graph.selected(root.path()));
+                ids.filter_map(|id| graph.node(id)).collect()
+            }
+            Kind::Unpruned | Kind::Workspace(_) => outcome.build_list(),
+        };
+        selected
+            .into_iter()
+            .filter(|node| node.release_version().is_some())
+            .filter_map(|node| match self.source(node) {
+                Ok(Source::Module(module)) => Some(module),
+                Ok(Source::Directory(_)) | Err(_) => None,
+            })
+            .collect()
     }
 
     /// Where the content of a version comes from.
