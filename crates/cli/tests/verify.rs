@@ -8,9 +8,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testkit::{Go, ModkeepCommand, Project, ProjectShape, Tree, UpstreamServer};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn verify(folder: &Path, cache: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_modkeep"))
@@ -145,11 +149,17 @@ fn the_zips_of_a_store_are_verified() {
     go.run(folder.path(), &["mod", "download"]).expect_success();
     let named = store.path().to_str().unwrap();
     let verify = |arguments: &[&str]| verify(Path::new("/"), &go.module_cache(), arguments);
-    // Beside the server that has it.
-    let good = verify(&["--store", named, "--format", "json"]);
-    assert_eq!(good.status.code(), Some(0), "{good:?}");
-    let report: Value = serde_json::from_slice(&good.stdout).unwrap();
-    assert_eq!(report["verified"], project.selected().len(), "{report}");
+    // Beside the server that has it, and stores a zip a moment after it was given out.
+    let began = Instant::now();
+    loop {
+        let good = verify(&["--store", named, "--format", "json"]);
+        assert_eq!(good.status.code(), Some(0), "{good:?}");
+        let report: Value = serde_json::from_slice(&good.stdout).unwrap();
+        if report["verified"] == project.selected().len() {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{report}");
+    }
     drop(server);
 
     let module = project.selected().into_iter().next().unwrap();
