@@ -11,6 +11,7 @@ pub(crate) mod report;
 mod scale;
 mod sumlog;
 mod verification;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -45,7 +46,7 @@ struct Benchmark {
     run: fn(&Context) -> Result<Vec<Table>>,
 }
 
-const BENCHMARKS: [Benchmark; 7] = [
+const BENCHMARKS: [Benchmark; 8] = [
     Benchmark {
         name: "hot-metadata",
         title: "Stored metadata, against nginx",
@@ -80,6 +81,11 @@ const BENCHMARKS: [Benchmark; 7] = [
         name: "verification",
         title: "Verification before serving, against serving without",
         run: verification::run,
+    },
+    Benchmark {
+        name: "verify",
+        title: "A module cache verified, against go mod verify",
+        run: verify::run,
     },
 ];
 
