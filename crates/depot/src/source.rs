@@ -2,8 +2,14 @@
 
 use store::Source;
 
+/// The name of those who publish on this server.
+const PUBLISHED: &str = "published here";
+
 /// What is put on record of a source as it is named among replies.
 pub(crate) fn recorded(source: &str) -> Source {
+    if source == PUBLISHED {
+        return Source::Published;
+    }
     let Some(url) = source.strip_prefix("git+") else {
         return Source::upstream(source);
     };
@@ -24,4 +30,32 @@ pub(crate) fn at_commit(source: String, commit: Option<&str>) -> String {
 /// Whether this is the whole hash of a commit.
 pub(crate) fn is_hash(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_recorded_by_its_kind() {
+        let commit = "0123456789012345678901234567890123456789";
+        let repository = "git+https://git.example.com/m";
+        for (name, expected) in [
+            (
+                "https://proxy.example.com".to_owned(),
+                Source::upstream("https://proxy.example.com"),
+            ),
+            (
+                at_commit(repository.to_owned(), Some(commit)),
+                Source::repository("https://git.example.com/m", Some(commit.to_owned())),
+            ),
+            (
+                at_commit(repository.to_owned(), Some("main")),
+                Source::repository("https://git.example.com/m", None),
+            ),
+            (PUBLISHED.to_owned(), Source::Published),
+        ] {
+            assert_eq!(recorded(&name), expected, "{name}");
+        }
+    }
 }

@@ -90,10 +90,7 @@ async fn insert(
     .bind(seen)
     .execute(&mut *connection)
     .await?;
-    let (kind, revision) = match &record.source {
-        Some(Source::Repository { revision, .. }) => ("repository", revision.as_deref()),
-        Some(Source::Upstream { .. }) | None => ("upstream", None),
-    };
+    let source = record.source.as_ref().map(Source::columns);
     sqlx::query(
         "INSERT INTO file (version_id, kind, size, sha256, source, source_kind, revision, etag, stored) \
          VALUES ((SELECT id FROM version WHERE module = ? AND version = ?), ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -107,9 +104,9 @@ async fn insert(
     .bind(record.key.kind.extension())
     .bind(i64::try_from(record.size).unwrap_or(i64::MAX))
     .bind(record.digest.as_bytes().as_slice())
-    .bind(record.source.as_ref().map(Source::url))
-    .bind(kind)
-    .bind(revision)
+    .bind(source.map(|(_, name, _)| name))
+    .bind(source.map_or("upstream", |(kind, _, _)| kind))
+    .bind(source.and_then(|(_, _, revision)| revision))
     .bind(record.etag.as_deref())
     .bind(record.stored.as_microsecond())
     .execute(connection)

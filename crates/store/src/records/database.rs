@@ -64,3 +64,67 @@ pub(super) fn set_aside(path: &Path, error: &sqlx::Error) -> Result<(), sqlx::Er
     tracing::error!(%error, kept = %kept.display(), "the records cannot be read; they were set aside and are rebuilt from the tree");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::Source;
+
+    #[tokio::test]
+    async fn what_an_older_release_recorded_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("old.sqlite");
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true);
+        let pool = SqlitePoolOptions::new()
+            .connect_with(options)
+            .await
+            .unwrap();
+        let old = sqlx::migrate::Migrator {
+            migrations: Cow::Owned(MIGRATIONS.iter().take(2).cloned().collect()),
+            ..sqlx::migrate::Migrator::DEFAULT
+        };
+        old.run(&pool).await.unwrap();
+        for statement in [
+            "INSERT INTO version VALUES (1, 'example.com/m', 'v1.0.0', 5)",
+            "INSERT INTO file VALUES (1, 'mod', 9, x'01', 'https://proxy.example.com', NULL, 6, 'upstream', NULL)",
+            "INSERT INTO file VALUES (1, 'zip', 9, x'02', 'https://git.example.com/m', '\"t\"', 7, 'repository', 'abc')",
+        ] {
+            sqlx::query(statement).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+        let pool = open(&file).await.unwrap();
+        let rows =
+            sqlx::query("SELECT kind, source, source_kind, revision, etag FROM file ORDER BY kind")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+        let read: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let source = Source::from_columns(row.get(2), row.get(1), row.get(3));
+                (
+                    row.get::<String, _>(0),
+                    source.unwrap(),
+                    row.get::<Option<String>, _>(4),
+                )
+            })
+            .collect();
+        let expected = [
+            (
+                "mod".to_owned(),
+                Source::upstream("https://proxy.example.com"),
+                None,
+            ),
+            (
+                "zip".to_owned(),
+                Source::repository("https://git.example.com/m", Some("abc".to_owned())),
+                Some("\"t\"".to_owned()),
+            ),
+        ];
+        assert_eq!(read, expected);
+    }
+}

@@ -180,23 +180,21 @@ impl Records {
         Ok(rows
             .iter()
             .filter_map(|row| {
-                let url: Option<String> = row.get(3);
-                let is_repository = row.get::<&str, _>(4) == "repository";
+                let name: Option<String> = row.get(3);
+                let source =
+                    name.and_then(|name| Source::from_columns(row.get(4), name, row.get(5)));
                 let kind = FileKind::from_extension(row.get(0))?;
                 let path = FileKey::of(module, kind).url_path();
-                let base = url.as_deref().filter(|_| !is_repository);
+                let base = match &source {
+                    Some(Source::Upstream { url }) => Some(url.trim_end_matches('/')),
+                    _ => None,
+                };
                 Some(FileProvenance {
                     kind,
-                    url: base.map(|base| format!("{}/{path}", base.trim_end_matches('/'))),
+                    url: base.map(|base| format!("{base}/{path}")),
                     size: u64::try_from(row.get::<i64, _>(1)).unwrap_or_default(),
                     sha256: hex::encode(row.get::<&[u8], _>(2)),
-                    source: url.map(|url| {
-                        if is_repository {
-                            Source::repository(url, row.get(5))
-                        } else {
-                            Source::upstream(url)
-                        }
-                    }),
+                    source,
                     etag: row.get(6),
                     stored: time(row.get(7)),
                 })

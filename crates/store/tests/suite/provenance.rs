@@ -87,3 +87,27 @@ async fn what_happened_to_a_version_is_told_in_full() {
     assert_eq!(json["checks"][0]["result"]["bad"], "it is torn");
     records.close().await;
 }
+
+#[tokio::test]
+async fn files_that_no_upstream_sent_are_told_with_their_source_and_without_an_address() {
+    let scene = Scene::new();
+    let records = Records::start(scene.root());
+    let time: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+    let bundle = Source::Bundle {
+        manifest: "00ff".to_owned(),
+    };
+    for (version, source) in [("v1.0.0", bundle), ("v1.1.0", Source::Published)] {
+        let zip = key("example.com/m", version, FileKind::Zip);
+        records
+            .add(FileRecord {
+                source: Some(source.clone()),
+                etag: None,
+                ..record(zip.clone(), time)
+            })
+            .await;
+        let told = records.provenance(&zip.module_version().unwrap()).await;
+        let told = told.unwrap().unwrap();
+        assert_eq!(told.files[0].source, Some(source));
+        assert_eq!(told.files[0].url, None);
+    }
+}
