@@ -7,6 +7,7 @@
 //! - [`Depot::file`]: immutable files; from the store for ever.
 //! - [`Depot::answer`]: lists, `@latest`, branches; from the store while fresh, and stale when no upstream answers.
 //! - [`Depot::sumdb`]: what a checksum database says; proven, relayed and kept.
+//! - [`Depot::vouched`]: hashes of stored files, and what vouches for them.
 //! - [`Depot::scrub`]: stored files are read again, and what is damaged is replaced or set aside.
 //!
 //! No client can complete a `.mod` or `.zip` that was not checked against the checksum database, where one covers it.
@@ -31,6 +32,7 @@ mod shared;
 mod source;
 mod sumdb;
 mod verify;
+mod vouched;
 
 pub use degraded::{Degradation, Degraded};
 pub use depot::{Depot, StoreTotals};
@@ -44,3 +46,4 @@ pub use scrub::{
 pub use settings::{Settings, SumdbRoute, VerifyMode};
 pub use shared::{Context, FetchMode};
 pub use sumdb::SumdbReply;
+pub use vouched::Vouched;

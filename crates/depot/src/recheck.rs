@@ -292,7 +292,7 @@ impl Shared {
     async fn settle(&self, pin: &Pin, hash: H1, verification: Verification, result: CheckResult) {
         let verification = match verification {
             Verification::FirstSight { time, .. } => Verification::FirstSight {
-                reason: self.exemption_of(pin.module.path()),
+                reason: self.settings.load().exemption_of(pin.module.path()),
                 time,
             },
             other => other,
@@ -365,7 +365,11 @@ fn part_of(file: PinnedFile) -> Part {
 
 /// What a stored file hashes to; a zip that cannot be hashed is damaged, and set aside as such. `None`: it is not
 /// stored. Blocks on the disk.
-fn hash_stored(store: &Store, key: &FileKey, workers: &Workers) -> Result<Option<H1>, StoreError> {
+pub(crate) fn hash_stored(
+    store: &Store,
+    key: &FileKey,
+    workers: &Workers,
+) -> Result<Option<H1>, StoreError> {
     let Some(stored) = store.open_file(key)? else {
         return Ok(None);
     };

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use goenv::private::Patterns;
+use gomod::ModulePath;
+use store::FirstSightReason;
 use sumdb::note::VerifierKey;
 use url::Url;
 
@@ -49,6 +51,35 @@ pub struct Settings {
     pub repositories: Option<vcs::Vcs>,
 }
 
+/// The module under whose name Go distributes itself. `go` checks it whatever GONOSUMDB says (Go's modfetch
+/// `useSumDB`).
+const TOOLCHAIN: &str = "golang.org/toolchain";
+
+impl Settings {
+    /// The checksum database that must have a module's hashes, if one must.
+    pub fn database_of(&self, module: &ModulePath) -> Option<&SumdbRoute> {
+        let is_exempt = self.exempting_glob(module).is_some();
+        self.sumdbs.first().filter(|_| !is_exempt)
+    }
+
+    /// Why a module that no database covers is believed as it was first seen.
+    pub fn exemption_of(&self, module: &ModulePath) -> FirstSightReason {
+        self.exempting_glob(module)
+            .map_or(FirstSightReason::SumdbOff, |glob| {
+                FirstSightReason::Pattern(glob.to_owned())
+            })
+    }
+
+    /// What makes a module one that no database is asked about.
+    fn exempting_glob(&self, module: &ModulePath) -> Option<&str> {
+        let private = self.private.matching_glob(module);
+        private.or_else(|| {
+            let no_sumdb = self.no_sumdb.matching_glob(module);
+            no_sumdb.filter(|_| module.as_str() != TOOLCHAIN)
+        })
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -60,6 +91,61 @@ impl Default for Settings {
             verify: VerifyMode::default(),
             sumdbs: Vec::new(),
             repositories: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_covers_what_no_pattern_exempts_and_the_toolchain_unless_it_is_private() {
+        let key = VerifierKey::parse(goenv::gosumdb::SUM_GOLANG_ORG_KEY).unwrap();
+        let database = SumdbRoute {
+            name: key.id().name.to_string(),
+            key,
+            base: "https://sum.golang.org".parse().unwrap(),
+            through_upstreams: false,
+        };
+        let settings = |private: &str, no_sumdb: &str, sumdbs: &[SumdbRoute]| Settings {
+            private: Patterns::parse(private),
+            no_sumdb: Patterns::parse(no_sumdb),
+            sumdbs: sumdbs.to_vec(),
+            ..Settings::default()
+        };
+        let on = std::slice::from_ref(&database);
+        let glob = |glob: &str| Some(FirstSightReason::Pattern(glob.to_owned()));
+        let off = Some(FirstSightReason::SumdbOff);
+        // `None`: it is covered.
+        for (settings, module, exemption) in [
+            (settings("", "", on), "example.com/m", None),
+            (
+                settings("example.com", "", on),
+                "example.com/m",
+                glob("example.com"),
+            ),
+            (
+                settings("", "*.com/m", on),
+                "example.com/m",
+                glob("*.com/m"),
+            ),
+            (settings("", "*", on), TOOLCHAIN, None),
+            (
+                settings("golang.org", "", on),
+                TOOLCHAIN,
+                glob("golang.org"),
+            ),
+            (settings("", "", &[]), "example.com/m", off.clone()),
+            (settings("", "*", &[]), TOOLCHAIN, off),
+            (settings("", "*", &[]), "example.com/m", glob("*")),
+        ] {
+            let module = ModulePath::new(module).unwrap();
+            let covering = settings.database_of(&module);
+            assert_eq!(covering.is_none(), exemption.is_some(), "{module}");
+            if let Some(exemption) = exemption {
+                assert_eq!(settings.exemption_of(&module), exemption, "{module}");
+            }
         }
     }
 }

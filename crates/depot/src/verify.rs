@@ -24,10 +24,6 @@ use crate::error::Mismatched;
 use crate::shared::{Shared, name_of};
 use crate::{DepotError, VerifyMode};
 
-/// The module under whose name Go distributes itself. `go` checks it whatever GONOSUMDB says (Go's modfetch
-/// `useSumDB`).
-const TOOLCHAIN: &str = "golang.org/toolchain";
-
 /// A look-up under way.
 pub(crate) struct Judging {
     what: Arc<str>,
@@ -43,25 +39,12 @@ impl Shared {
     /// The database that must have a module's hashes, if one must.
     pub(crate) fn database_of(&self, module: &ModulePath) -> Option<Database> {
         let settings = self.settings.load();
-        let is_exempt = settings.private.matches(module)
-            || (settings.no_sumdb.matches(module) && module.as_str() != TOOLCHAIN);
+        let covering = settings.database_of(module)?;
         let databases = self.databases.load();
         databases
-            .first()
-            .filter(|_| !is_exempt)
+            .iter()
+            .find(|(route, _)| route == covering)
             .map(|(_, database)| database.clone())
-    }
-
-    /// Why a module is believed as it was first seen, if no database covers it.
-    pub(crate) fn exemption_of(&self, module: &ModulePath) -> FirstSightReason {
-        let settings = self.settings.load();
-        let globs = [&settings.private, &settings.no_sumdb];
-        globs
-            .into_iter()
-            .find_map(|patterns| patterns.matching_glob(module))
-            .map_or(FirstSightReason::SumdbOff, |glob| {
-                FirstSightReason::Pattern(glob.to_owned())
-            })
     }
 
     /// Begins to find out what a file must be. `None`: nothing vouches for files of this kind.
@@ -110,7 +93,7 @@ impl Shared {
             part,
             basis,
             records: self.records.clone(),
-            exemption: self.exemption_of(&key.module),
+            exemption: self.settings.load().exemption_of(&key.module),
         }))
     }
 }
@@ -250,7 +233,8 @@ impl Judging {
         Ok(judged)
     }
 
-    async fn judge(&mut self, found: H1, source: &str) -> Result<Judged, DepotError> {
+    /// Whether a file with this hash is what it must be.
+    pub(crate) async fn judge(&mut self, found: H1, source: &str) -> Result<Judged, DepotError> {
         let Ok(basis) = (&mut self.basis).await else {
             return Err(DepotError::Lost);
         };

@@ -159,7 +159,7 @@ impl From<HashError> for Refusal {
         match error {
             HashError::Depot(error) => error.into(),
             HashError::Unverified(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, line),
-            HashError::Mismatch { .. } | HashError::Unknown(_) => Self::new(
+            HashError::Unknown(_) => Self::new(
                 StatusCode::FORBIDDEN,
                 format!("{}: {line}", Label::SumdbMismatch),
             ),

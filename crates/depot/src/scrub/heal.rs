@@ -5,7 +5,7 @@ use store::{FileKey, FileKind, Source};
 
 use super::Pass;
 use super::examine::{Examined, found_in_tree};
-use crate::{Context, FetchMode, FileReply, Progress};
+use crate::FetchMode;
 
 impl Pass<'_> {
     /// Fetches a file anew that has left the tree, as any client would, so that all that is known about it is asked of
@@ -16,38 +16,8 @@ impl Pass<'_> {
         examined: &Examined,
     ) -> Result<Option<Source>, String> {
         self.hold_to_what_it_was(key, examined).await?;
-        let context = Context::default();
-        // Each upstream may have bytes that are refused only when their tail has come in.
-        let mut others = self.shared.chain.load().status().len().saturating_sub(1);
-        let mut refusal = None;
-        loop {
-            let fetched = self.depot.file(key, FetchMode::Allowed, &context).await;
-            let cut = match fetched.map_err(|error| error.to_string())? {
-                FileReply::Growing(mut growing) => match growing.wait_for(u64::MAX).await {
-                    Progress::Failed(error) => Some(error.to_string()),
-                    Progress::Growing(_) | Progress::Complete(_) => None,
-                },
-                FileReply::Stored(_) | FileReply::Small(..) => None,
-            };
-            self.shared.files.end_of(key).await;
-            let is_over = cut.is_none() || others == 0;
-            refusal = refusal.or(cut);
-            if is_over {
-                break;
-            }
-            others -= 1;
-        }
-        let wanted = key.clone();
-        let stored = self.shared.on_disk(move |store| store.open_file(&wanted));
-        match stored.await {
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                return Err(
-                    refusal.unwrap_or_else(|| "it was fetched, and could not be stored".to_owned())
-                );
-            }
-            Err(error) => return Err(error.to_string()),
-        }
+        let fetched = self.depot.ensure(key, FetchMode::Allowed).await;
+        fetched.map_err(|error| error.to_string())?;
         self.shared.records.flush().await;
         Ok(self.source_of(key).await)
     }

@@ -148,9 +148,7 @@ impl Adding {
                 )
                 | HashError::Unverified(_),
             ) => return false,
-            Err(
-                error @ (HashError::Mismatch { .. } | HashError::Depot(DepotError::Mismatch(_))),
-            ) => {
+            Err(error @ HashError::Depot(DepotError::Mismatch(_))) => {
                 tracing::error!(%module, %error, "SECURITY: a stored version does not enter the checksum log");
                 return true;
             }
