@@ -1,3 +1,4 @@
+mod bundle;
 mod mirrors;
 mod scrub;
 mod sumlog;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub(crate) use bundle::{BundleCommand, CreateArguments};
 pub(crate) use mirrors::MirrorsArguments;
 pub(crate) use scrub::ScrubArguments;
 pub(crate) use sumlog::{AuditArguments, KeyCommand, LogCommand};
@@ -80,6 +82,9 @@ Changes nothing without --apply. Exits with 1 if a mirror that GOPROXY names has
     /// Work on a store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Carry module versions to machines that no network reaches
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Make, replace or show the keys of a checksum log
     #[command(subcommand)]
     Key(KeyCommand),

@@ -34,6 +34,14 @@ pub(crate) fn tree_nodes(size: u64) -> Vec<Node> {
     node::complete_subtrees(0..size)
 }
 
+/// The nodes that prove to a reader of the bigger tree that the smaller one is its beginning: those that make up its
+/// root, and those of the [`ConsistencyProof`].
+pub fn consistency_nodes(older: u64, newer: u64) -> Result<Vec<Node>, Error> {
+    let mut nodes = tree_nodes(older);
+    nodes.extend(ConsistencyProof::nodes(older, newer)?);
+    Ok(nodes)
+}
+
 /// Reads hashes and holds the reader to its contract.
 pub(crate) fn read_exactly(nodes: &[Node], reader: &impl HashReader) -> Result<Vec<Hash>, Error> {
     let hashes = reader.read_hashes(nodes)?;

@@ -2,7 +2,7 @@
 //! is what was proven; one that is damaged counts as not kept.
 
 use jiff::Timestamp;
-use store::{Answer, AnswerKey, AnswerMeta, Store};
+use store::{Answer, AnswerKey, AnswerMeta, Store, StoreError};
 use sumdb::tile::Tile;
 
 /// `key` is `<database>/<path>`, as operations name entries.
@@ -18,10 +18,16 @@ pub(crate) fn read(store: &Store, database: &str, key: &str) -> Option<Answer> {
     store.read_answer(&answer_key(database, key)?)
 }
 
-/// An entry that is lost does no harm, so a store that cannot keep it is no reason to fail.
-pub(crate) fn write(store: &Store, database: &str, key: &str, data: &[u8]) {
-    let Some(answer_key) = answer_key(database, key) else {
-        return;
+/// Keeps an entry, or says why not.
+pub(crate) fn try_write(
+    store: &Store,
+    database: &str,
+    path: &str,
+    data: &[u8],
+) -> Result<(), StoreError> {
+    let answer_key = AnswerKey::Sumdb {
+        name: database.to_owned(),
+        path: path.to_owned(),
     };
     let answer = Answer {
         meta: AnswerMeta {
@@ -32,7 +38,16 @@ pub(crate) fn write(store: &Store, database: &str, key: &str, data: &[u8]) {
         },
         body: data.to_vec(),
     };
-    if let Err(error) = store.write_answer(&answer_key, &answer) {
+    store.write_answer(&answer_key, &answer)
+}
+
+/// An entry that is lost does no harm, so a store that cannot keep it is no reason to fail.
+pub(crate) fn write(store: &Store, database: &str, key: &str, data: &[u8]) {
+    let path = key
+        .strip_prefix(database)
+        .and_then(|key| key.strip_prefix('/'));
+    let Some(path) = path else { return };
+    if let Err(error) = try_write(store, database, path, data) {
         tracing::error!(answer = %key, %error, "proven, but could not be stored");
     }
 }

@@ -7,9 +7,10 @@ use modzip::H1;
 use store::Store;
 use sumdb::Error;
 use sumdb::client::{Client, Operation, ProvenRecord};
-use sumdb::note::VerifierKey;
+use sumdb::note::{Note, VerifierKey};
 use sumdb::record::Part;
 use sumdb::tile::Tile;
+use sumdb::tlog::TreeHead;
 use tokio::sync::Semaphore;
 
 use crate::edges::{self, Edges};
@@ -240,31 +241,43 @@ impl Database {
         let shared = &self.shared;
         let file = shared.exchange.head.clone();
         if shared.confirmed().is_none() {
-            let confirmed = tokio::task::spawn_blocking(move || file.confirmed()).await;
-            let confirmed = confirmed.ok().flatten();
+            let confirmed = {
+                let file = file.clone();
+                tokio::task::spawn_blocking(move || file.confirmed()).await
+            };
             shared
                 .confirmed()
-                .get_or_insert(confirmed.unwrap_or(Timestamp::UNIX_EPOCH));
+                .get_or_insert(confirmed.ok().flatten().unwrap_or(Timestamp::UNIX_EPOCH));
         }
-        if shared.client.latest().is_none() {
-            let file = shared.exchange.head.clone();
-            let read = tokio::task::spawn_blocking(move || file.read()).await;
-            let read = read.map_err(std::io::Error::other).flatten();
-            let note = match read {
-                Ok(note) => note,
-                Err(error) => return Err(shared.failed(Error::Keeping(error.into())).await),
-            };
-            let Some(note) = note else { return Ok(None) };
-            // Held against itself, which needs no tiles: its signature is what is checked.
-            if let Err(error) = shared
+        let read = tokio::task::spawn_blocking(move || file.read()).await;
+        let note = match read.map_err(std::io::Error::other).flatten() {
+            Ok(note) => note.unwrap_or_default(),
+            Err(error) => return Err(shared.failed(Error::Keeping(error.into())).await),
+        };
+        let known = shared.client.latest().map_or(0, |head| head.tree().size());
+        // At first, and when a command has taken it forward. Held against itself it needs no tiles: its signature is
+        // what is checked.
+        if stated_size(&note) > known
+            && let Err(error) = shared
                 .prove(|| shared.client.observe(note.clone()), "")
                 .await
-            {
-                return Err(shared.failed(error).await);
+        {
+            let error = shared.failed(error).await;
+            if known == 0 || error.is_misbehaviour() {
+                return Err(error);
             }
         }
         Ok(shared.latest())
     }
+}
+
+/// The size that a head states, whoever has signed it.
+fn stated_size(note: &[u8]) -> u64 {
+    let tree = Note::parse(note)
+        .ok()
+        .and_then(|note| TreeHead::parse(note.text()).ok());
+    // What states nothing is looked at, to say what is wrong with it.
+    tree.map_or(u64::from(!note.is_empty()), |tree| tree.size())
 }
 
 impl Shared {

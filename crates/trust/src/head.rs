@@ -13,7 +13,7 @@ use sumdb::client::Swap;
 #[derive(Debug)]
 pub(crate) struct HeadFile {
     path: PathBuf,
-    /// The store belongs to one process, so this is all that keeps two swaps apart.
+    /// Keeps threads apart.
     swapping: Mutex<()>,
 }
 
@@ -39,6 +39,7 @@ impl HeadFile {
     /// Replaces `old` by `new`: after a power cut the file has one of the two, whole.
     pub(crate) fn swap(&self, old: &[u8], new: &[u8]) -> io::Result<Swap> {
         let _alone = self.swapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let _locked = self.lock().map_err(|error| self.explain(&error))?;
         let current = self.read()?.unwrap_or_default();
         if current != old {
             return Ok(Swap::Conflict(current));
@@ -59,6 +60,19 @@ impl HeadFile {
         modified
             .ok()
             .and_then(|time| Timestamp::try_from(time).ok())
+    }
+
+    /// Keeps other processes out until the file is closed: commands work beside a server.
+    fn lock(&self) -> io::Result<File> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(".lock"))?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(file)
     }
 
     fn explain(&self, error: &io::Error) -> io::Error {
@@ -103,10 +117,11 @@ mod tests {
         assert_eq!(head.swap(b"one", b"two").unwrap(), Swap::Done);
         let again = HeadFile::new(folder.path(), "example.com/db");
         assert_eq!(again.read().unwrap().unwrap(), b"two");
-        let names: Vec<_> = fs::read_dir(folder.path().join("heads"))
+        let mut names: Vec<_> = fs::read_dir(folder.path().join("heads"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
+        names.retain(|name| name != ".lock");
         assert_eq!(names, ["example.com+db.note"]);
     }
 

@@ -9,6 +9,7 @@
 //! comparison. Who fetches bytes, and from where, makes no difference here.
 //!
 //! - [`Database`]: look-ups, tiles and heads, proven; one fetch for all who ask for the same.
+//! - [`Kept`]: what is kept of a database, for commands that bring proofs themselves.
 //! - [`Remote`]: how the database is reached.
 //! - [`Basis`], [`Standing`], [`Mismatch`]: the judgement.
 //! - [`TrustError`]: why there is none: out of reach, unknown there, misbehaving.
@@ -22,10 +23,12 @@ mod exchange;
 mod flight;
 mod head;
 mod judge;
+mod kept;
 mod remote;
 
 pub use database::{Database, Head, Proven};
 pub use error::TrustError;
 pub use evidence::forks_on_file;
 pub use judge::{Basis, Disbelief, Mismatch, Standing};
+pub use kept::Kept;
 pub use remote::{Remote, RemoteFuture, RemoteTrouble, Way};

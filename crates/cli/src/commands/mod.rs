@@ -1,6 +1,7 @@
 //! What each command does with its arguments, one file for each.
 
 mod attached;
+mod bundle;
 mod chain;
 mod completions;
 mod config;
@@ -74,6 +75,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
         Command::Mirrors(arguments) => mirrors::run(environment, &arguments),
         Command::Explain(arguments) => explain::run(environment, &arguments),
         Command::Store(command) => store::run(environment, &command),
+        Command::Bundle(command) => bundle::run(environment, &command),
         Command::Key(command) => key::run(environment, &command),
         Command::Log(command) => log::run(environment, &command),
         Command::Verify(arguments) => verify::run(environment, &arguments),

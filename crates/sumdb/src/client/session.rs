@@ -12,7 +12,7 @@ use crate::error::{BoxError, Error};
 use crate::fork::Fork;
 use crate::hash::Hash;
 use crate::tile::{AuthenticTiles, Height, Tile, TileSet};
-use crate::tlog::{ConsistencyProof, Node, TreeHead, tree_nodes, tree_root};
+use crate::tlog::{ConsistencyProof, Node, TreeHead, consistency_nodes, tree_root};
 
 /// How often the kept head may turn out to be changed by others before giving up.
 const MAX_SWAPS: u32 = 16;
@@ -182,8 +182,7 @@ impl<'c> Session<'c> {
         } else if old_size == 0 {
             (Hash::of_empty_tree(), Vec::new())
         } else {
-            let mut nodes = tree_nodes(old_size);
-            nodes.extend(ConsistencyProof::nodes(old_size, new_size)?);
+            let nodes = consistency_nodes(old_size, new_size)?;
             let tiles = self.tiles(*newer.tree(), &nodes)?;
             let proof = ConsistencyProof::prove(old_size, new_size, &tiles)?;
             (tree_root(old_size, &tiles)?, proof.hashes().to_vec())
