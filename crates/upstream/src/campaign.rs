@@ -30,6 +30,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often one request, unless others have found it to be back, asks an upstream that is out of reach.
 const KNOCK: Duration = Duration::from_millis(500);
 
+/// How long one try is left alone with an upstream before that same upstream is asked again beside it. Longer than the
+/// patience before another is asked: where nobody else is there to ask, a second request is of use against a connection
+/// that has died, and against slowness it is but more load.
+const LEFT_ALONE: Duration = Duration::from_secs(1);
+
 /// One upstream, and how to put the request to it.
 pub(crate) struct Entrant<'a, T> {
     pub(crate) health: &'a Health,
@@ -202,10 +207,7 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
         if self.attempts.is_empty() {
             return self.last_resort(now);
         }
-        match self.beside(now) {
-            Some(entrant) => Step::Start(entrant, Reason::Hedge),
-            None => Step::Wait(self.deadline),
-        }
+        self.beside(now)
     }
 
     /// The upstreams that this request was not put to yet, in order.
@@ -284,26 +286,41 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
         wait
     }
 
-    /// Whom to ask beside tries that take too long, when all that are well have been asked: one of those again, by a
+    /// What to do beside tries that take too long, when all that are well have been asked: ask one of those again, by a
     /// request of its own, and in need one that is not well.
-    fn beside(&self, now: Instant) -> Option<usize> {
+    fn beside(&self, now: Instant) -> Step {
+        let may_be_asked_again = |attempt: &&Attempt| {
+            self.standings[attempt.entrant].started < MOST_AT_ONE
+                && self.entrants[attempt.entrant].health.admits(now)
+        };
         let again = self
             .attempts
             .iter()
-            .map(|attempt| attempt.entrant)
-            .find(|entrant| {
-                self.standings[*entrant].started < MOST_AT_ONE
-                    && self.entrants[*entrant].health.admits(now)
+            .filter(may_be_asked_again)
+            .map(|attempt| {
+                (
+                    attempt.suspect.max(attempt.began + LEFT_ALONE),
+                    attempt.entrant,
+                )
+            })
+            .min();
+        let in_need = self
+            .untried()
+            .find(|i| self.entrants[*i].health.rests_until(now).is_none())
+            .and_then(|entrant| {
+                let all_suspect = self.attempts.iter().map(|attempt| attempt.suspect).max()?;
+                Some((all_suspect, entrant))
             });
-        let in_need = || {
-            let all_suspect = self.attempts.iter().all(|attempt| attempt.suspect <= now);
-            let untried = || {
-                self.untried()
-                    .find(|i| self.entrants[*i].health.rests_until(now).is_none())
-            };
-            all_suspect.then(untried).flatten()
-        };
-        again.or_else(in_need)
+        // At the same time, rather one that is well.
+        match again
+            .into_iter()
+            .chain(in_need)
+            .min_by_key(|(at, _)| (*at).max(now))
+        {
+            Some((at, entrant)) if at <= now => Step::Start(entrant, Reason::Hedge),
+            Some((at, _)) => Step::Wait(at.min(self.deadline)),
+            None => Step::Wait(self.deadline),
+        }
     }
 
     fn start(
