@@ -34,7 +34,10 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+// Deferred: arguments of commands that do not run are not built, since a server would keep the code that does it resident.
+// A doc comment on a structure of arguments would therefore take the place of the command's, so they have plain ones.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Serve modules to go commands
     #[command(after_help = "Examples:
@@ -130,7 +133,7 @@ Exits with 1 if something could not be had.")]
     },
 }
 
-/// What to explain, and how.
+// What to explain, and how.
 #[expect(
     clippy::doc_markdown,
     reason = "people read these on a terminal, where backticks are noise"
@@ -151,7 +154,7 @@ pub(crate) struct ExplainArguments {
     pub(crate) lang: Option<Language>,
 }
 
-/// What to verify.
+// What to verify.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
     /// Directory of the project [default: the current one]
@@ -178,7 +181,7 @@ pub(crate) struct VerifyArguments {
     pub(crate) format: Format,
 }
 
-/// What to diagnose, and how.
+// What to diagnose, and how.
 #[expect(
     clippy::doc_markdown,
     reason = "people read these on a terminal, where backticks are noise"
@@ -382,7 +385,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The settings that have a flag.
+// The settings that have a flag.
 #[expect(
     clippy::doc_markdown,
     reason = "people read these on a terminal, where backticks are noise"

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{Format, Language};
 
-/// Which mirrors to compare, and how.
+// Which mirrors to compare, and how.
 #[expect(
     clippy::doc_markdown,
     reason = "people read these on a terminal, where backticks are noise"

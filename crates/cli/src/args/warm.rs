@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Format, Settings};
 
-/// What to fetch ahead of time, and where it is put.
+// What to fetch ahead of time, and where it is put.
 #[derive(Debug, Args)]
 pub(crate) struct WarmArguments {
     /// A go.mod, go.work or go.sum file, a directory with projects, or a module
