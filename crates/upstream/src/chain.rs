@@ -18,7 +18,7 @@ use crate::guard::GuardedResolver;
 use crate::health::{Counts, Kind};
 use crate::http::{HttpUpstream, NoAnswer};
 use crate::observe::{Observer, Outcome};
-use crate::order::{Fare, Order, improve};
+use crate::order::{Fare, Order, defer, improve};
 use crate::probe::Prober;
 use crate::resume::resumable;
 use crate::routes::SumdbRoutes;
@@ -85,7 +85,7 @@ pub(crate) struct Inner {
     /// What ends the chain when no server is left.
     end: End,
     first_is_authoritative: bool,
-    ranking: Option<Mutex<Vec<usize>>>,
+    ranking: Mutex<Ranking>,
     pub(crate) network: Network,
     pub(crate) sumdb_routes: SumdbRoutes,
     pub(crate) observer: Arc<dyn Observer>,
@@ -99,6 +99,17 @@ enum End {
     Nothing,
     Direct,
     Off,
+}
+
+/// What is remembered of the order in which upstreams were asked.
+enum Ranking {
+    Configured {
+        /// Which are far slower than another.
+        sluggish: Vec<bool>,
+    },
+    Fastest {
+        order: Vec<usize>,
+    },
 }
 
 impl fmt::Debug for Chain {
@@ -150,14 +161,20 @@ impl Chain {
                 Upstream::new(url, &options.netrc, &network, &options.observer).map(Arc::new)
             })
             .collect::<Result<Vec<_>, String>>()?;
-        let ranking =
-            (options.order == Order::Fastest).then(|| Mutex::new((0..upstreams.len()).collect()));
+        let ranking = match options.order {
+            Order::Configured => Ranking::Configured {
+                sluggish: Vec::new(),
+            },
+            Order::Fastest => Ranking::Fastest {
+                order: (0..upstreams.len()).collect(),
+            },
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 upstreams,
                 end,
                 first_is_authoritative: options.first_is_authoritative,
-                ranking,
+                ranking: Mutex::new(ranking),
                 network,
                 sumdb_routes: SumdbRoutes::default(),
                 observer: options.observer,
@@ -263,9 +280,6 @@ impl Inner {
     }
 
     fn ranked(&self) -> Vec<usize> {
-        let Some(ranking) = &self.ranking else {
-            return (0..self.upstreams.len()).collect();
-        };
         let fares: Vec<Fare> = self
             .upstreams
             .iter()
@@ -277,9 +291,14 @@ impl Inner {
                 }
             })
             .collect();
-        let mut order = ranking.lock().unwrap_or_else(PoisonError::into_inner);
-        improve(&mut order, &fares);
-        order.clone()
+        let mut ranking = self.ranking.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *ranking {
+            Ranking::Configured { sluggish } => defer(sluggish, &fares),
+            Ranking::Fastest { order } => {
+                improve(order, &fares);
+                order.clone()
+            }
+        }
     }
 
     pub(crate) fn http_upstreams(&self) -> impl Iterator<Item = (&Upstream, &HttpUpstream)> {

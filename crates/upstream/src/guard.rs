@@ -1,12 +1,14 @@
 //! Which addresses a request may go to, whatever name led there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fault::Label;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
 
 /// A name that led to no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,30 +73,115 @@ fn embedded_v4(address: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
     Some(std::net::Ipv4Addr::new(h1, h2, l1, l2))
 }
 
+/// How long a resolver is waited for when the addresses that a name had before are known.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// How long addresses are remembered for the time when the resolver fails (RFC 8767 recommends one to three days).
+const REMEMBERED: Duration = Duration::from_hours(48);
+/// Names whose addresses are remembered.
+const MOST_NAMES: usize = 256;
+
 /// Resolves names with the system's resolver. Names that are not configured (so: from a redirect) lead to no
-/// link-local address.
+/// link-local address. While the resolver fails or is slow, names lead where they led before; that there is no such
+/// name is believed.
 #[derive(Clone, Debug)]
 pub(crate) struct GuardedResolver {
     configured: Arc<HashSet<String>>,
+    remembered: Arc<Remembered>,
+}
+
+/// Where names led, and when they did.
+#[derive(Debug, Default)]
+struct Remembered(Mutex<HashMap<String, (Vec<SocketAddr>, Instant)>>);
+
+impl Remembered {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Vec<SocketAddr>, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, host: &str) -> Option<Vec<SocketAddr>> {
+        let names = self.lock();
+        let (addresses, since) = names.get(host)?;
+        (since.elapsed() < REMEMBERED).then(|| addresses.clone())
+    }
+
+    fn learn(&self, host: &str, answer: &Result<Vec<SocketAddr>, LookupError>) {
+        let mut names = self.lock();
+        match answer {
+            Ok(addresses) => {
+                if names.len() >= MOST_NAMES && !names.contains_key(host) {
+                    names.clear();
+                }
+                names.insert(host.to_owned(), (addresses.clone(), Instant::now()));
+            }
+            Err(LookupError::NoSuchHost(_) | LookupError::Forbidden(_)) => {
+                names.remove(host);
+            }
+            Err(LookupError::Failed(..)) => {}
+        }
+    }
 }
 
 impl GuardedResolver {
     pub(crate) fn new(configured: HashSet<String>) -> Self {
         Self {
             configured: Arc::new(configured),
+            remembered: Arc::default(),
         }
     }
 
+    /// Where a name leads, by the word of the resolver or, if that is none in time, by what it said before.
     async fn lookup(self, host: String) -> Result<Vec<SocketAddr>, LookupError> {
-        let found = tokio::net::lookup_host((host.as_str(), 0))
-            .await
-            .map_err(|error| lookup_error(&host, &error))?;
-        let trusted = self.configured.contains(&host);
+        self.lookup_with(host, ask_system).await
+    }
+
+    async fn lookup_with<F>(
+        self,
+        host: String,
+        ask: impl FnOnce(String) -> F,
+    ) -> Result<Vec<SocketAddr>, LookupError>
+    where
+        F: Future<Output = Result<Vec<SocketAddr>, LookupError>> + Send + 'static,
+    {
+        let before = self.remembered.get(&host);
+        let asking = ask(host.clone());
+        let (resolver, name) = (self, host.clone());
+        // Goes on when it is not waited for any more: what it brings is for those who come next.
+        let asked = tokio::spawn(async move {
+            let answer = asking
+                .await
+                .and_then(|addresses| resolver.admitted(&name, addresses));
+            resolver.remembered.learn(&name, &answer);
+            answer
+        });
+        let lost = |host: String| LookupError::Failed(host, "the lookup was given up".to_owned());
+        let Some(before) = before else {
+            return asked.await.unwrap_or_else(|_| Err(lost(host)));
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(Err(error @ LookupError::Failed(..)))) => {
+                tracing::warn!(host, %error, "the addresses that the name had before are used");
+                Ok(before)
+            }
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(lost(host)),
+            Err(_) => {
+                tracing::warn!(
+                    host,
+                    "the resolver is slow; the addresses that the name had before are used"
+                );
+                Ok(before)
+            }
+        }
+    }
+
+    fn admitted(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LookupError> {
+        let trusted = self.configured.contains(host);
         let addresses: Vec<SocketAddr> = found
+            .into_iter()
             .filter(|address| trusted || !is_link_local(address.ip()))
             .collect();
         if addresses.is_empty() {
-            Err(LookupError::Forbidden(host))
+            Err(LookupError::Forbidden(host.to_owned()))
         } else {
             Ok(addresses)
         }
@@ -111,6 +198,13 @@ impl Resolve for GuardedResolver {
     }
 }
 
+async fn ask_system(host: String) -> Result<Vec<SocketAddr>, LookupError> {
+    tokio::net::lookup_host((host.as_str(), 0))
+        .await
+        .map(Iterator::collect)
+        .map_err(|error| lookup_error(&host, &error))
+}
+
 /// The system's resolver tells its reasons in words only.
 fn lookup_error(host: &str, error: &std::io::Error) -> LookupError {
     let words = error.to_string();
@@ -123,5 +217,79 @@ fn lookup_error(host: &str, error: &std::io::Error) -> LookupError {
         LookupError::Failed(host.to_owned(), "server misbehaving".to_owned())
     } else {
         LookupError::Failed(host.to_owned(), words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answer = Result<Vec<SocketAddr>, LookupError>;
+
+    const HOST: &str = "proxy.example.com";
+
+    fn found(last: u8) -> Answer {
+        Ok(vec![SocketAddr::from(([192, 0, 2, last], 0))])
+    }
+
+    fn failed() -> Answer {
+        Err(LookupError::Failed(
+            HOST.to_owned(),
+            "server misbehaving".to_owned(),
+        ))
+    }
+
+    async fn ask(resolver: &GuardedResolver, millis: u64, answer: Answer) -> Answer {
+        let asking = |_| async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            answer
+        };
+        resolver.clone().lookup_with(HOST.to_owned(), asking).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_resolver_fails_a_name_leads_where_it_led_before() {
+        let resolver = GuardedResolver::new(HashSet::new());
+        assert_eq!(ask(&resolver, 10, failed()).await, failed());
+        assert_eq!(ask(&resolver, 10, found(1)).await, found(1));
+        assert_eq!(ask(&resolver, 10, failed()).await, found(1));
+        // The newest word counts, also when nobody waited for it.
+        assert_eq!(ask(&resolver, 9_000, found(2)).await, found(1));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(ask(&resolver, 10, failed()).await, found(2));
+        assert_eq!(ask(&resolver, 10, found(3)).await, found(3));
+        tokio::time::sleep(REMEMBERED).await;
+        assert_eq!(ask(&resolver, 10, failed()).await, failed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_there_is_no_such_name_is_believed() {
+        let resolver = GuardedResolver::new(HashSet::new());
+        let none = || Err(LookupError::NoSuchHost(HOST.to_owned()));
+        assert_eq!(ask(&resolver, 10, found(1)).await, found(1));
+        assert_eq!(ask(&resolver, 10, none()).await, none());
+        assert_eq!(ask(&resolver, 10, failed()).await, failed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_refused_is_not_remembered() {
+        let metadata: Answer = Ok(vec![SocketAddr::from(([169, 254, 169, 254], 0))]);
+        let forbidden = Err(LookupError::Forbidden(HOST.to_owned()));
+        let resolver = GuardedResolver::new(HashSet::new());
+        assert_eq!(ask(&resolver, 10, found(1)).await, found(1));
+        assert_eq!(ask(&resolver, 10, metadata.clone()).await, forbidden);
+        assert_eq!(ask(&resolver, 10, failed()).await, failed());
+        let trusting = GuardedResolver::new([HOST.to_owned()].into());
+        assert_eq!(ask(&trusting, 10, metadata.clone()).await, metadata);
+        assert_eq!(ask(&trusting, 10, failed()).await, metadata);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_bounded() {
+        let remembered = Remembered::default();
+        for number in 0..3 * MOST_NAMES {
+            remembered.learn(&number.to_string(), &found(1));
+            assert!(remembered.lock().len() <= MOST_NAMES);
+        }
     }
 }

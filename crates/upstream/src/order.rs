@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Who is asked first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// As configured.
+    /// As configured, as long as nobody is far slower than another.
     #[default]
     Configured,
     /// Whoever was found to answer fastest.
@@ -51,6 +51,31 @@ pub(crate) fn improve(order: &mut [usize], fares: &[Fare]) {
             order.swap(place - 1, place);
         }
     }
+}
+
+/// Who is slower than another by this factor and this many seconds is asked after it, whatever the configuration says,
+const FAR_SLOWER: (f64, f64) = (4.0, 0.25);
+/// until it is no longer slower by these.
+const STILL_SLOWER: (f64, f64) = (2.0, 0.1);
+
+/// The configured order, except that those come last that are alive but far slower than another: else every request
+/// that finds nothing stored waits for them first, and a health probe that they answer in their own time calls them well.
+/// `sluggish` remembers who they are.
+pub(crate) fn defer(sluggish: &mut Vec<bool>, fares: &[Fare]) -> Vec<usize> {
+    let costs: Vec<Option<f64>> = fares.iter().map(|fare| fare.cost()).collect();
+    let best = costs.iter().flatten().copied().reduce(f64::min);
+    sluggish.resize(fares.len(), false);
+    for (was, cost) in sluggish.iter_mut().zip(&costs) {
+        let (factor, margin) = if *was { STILL_SLOWER } else { FAR_SLOWER };
+        let (Some(cost), Some(best)) = (*cost, best) else {
+            continue;
+        };
+        *was = cost > best * factor && cost > best + margin;
+    }
+    let (late, mut order): (Vec<usize>, Vec<usize>) =
+        (0..fares.len()).partition(|index| sluggish.get(*index) == Some(&true));
+    order.extend(late);
+    order
 }
 
 #[cfg(test)]
@@ -103,7 +128,50 @@ mod tests {
         assert_eq!(order, [0, 1]);
     }
 
+    #[test]
+    fn who_is_alive_but_far_slower_is_asked_last_until_it_is_not() {
+        let mut sluggish = Vec::new();
+        let unknown = Fare {
+            average: None,
+            failing: 0.0,
+        };
+        let mut order = |fares: &[Fare]| defer(&mut sluggish, fares);
+        assert_eq!(order(&[unknown, unknown]), [0, 1]);
+        assert_eq!(order(&[fare(900, 0.0), unknown]), [0, 1]);
+        // Four times as slow, and not by much; much slower, and not four times.
+        assert_eq!(order(&[fare(200, 0.0), fare(20, 0.0)]), [0, 1]);
+        assert_eq!(order(&[fare(900, 0.0), fare(300, 0.0)]), [0, 1]);
+        assert_eq!(order(&[fare(2000, 0.0), fare(20, 0.0)]), [1, 0]);
+        assert_eq!(order(&[fare(200, 0.0), fare(20, 0.0)]), [1, 0]);
+        assert_eq!(order(&[fare(100, 0.0), fare(20, 0.0)]), [0, 1]);
+        assert_eq!(order(&[fare(200, 0.0), fare(20, 0.0)]), [0, 1]);
+    }
+
+    #[test]
+    fn of_those_that_are_not_far_slower_the_order_stays() {
+        let mut sluggish = Vec::new();
+        let fares = [
+            fare(60, 0.0),
+            fare(3000, 0.0),
+            fare(20, 0.0),
+            fare(2000, 0.0),
+        ];
+        assert_eq!(defer(&mut sluggish, &fares), [0, 2, 1, 3]);
+    }
+
     proptest! {
+        #[test]
+        fn nobody_is_deferred_for_ever_nor_lost(fares in prop::collection::vec((1..5000_u64, 0.0..1.0_f64), 0..8)) {
+            let fares: Vec<Fare> = fares.into_iter().map(|(millis, failing)| fare(millis, failing)).collect();
+            let mut sluggish = Vec::new();
+            let mut order = defer(&mut sluggish, &fares);
+            prop_assert!(order.is_empty() || sluggish.contains(&false));
+            order.sort_unstable();
+            prop_assert_eq!(order, (0..fares.len()).collect::<Vec<_>>());
+            let alike = vec![fare(50, 0.0); fares.len()];
+            prop_assert_eq!(defer(&mut sluggish, &alike), (0..fares.len()).collect::<Vec<_>>());
+        }
+
         #[test]
         fn nobody_is_lost(fares in prop::collection::vec((1..5000_u64, 0.0..1.0_f64), 0..8)) {
             let fares: Vec<Fare> = fares.into_iter().map(|(millis, failing)| fare(millis, failing)).collect();
