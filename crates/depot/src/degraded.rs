@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use store::{Draft, RecordsHealth, StoreError};
+use tokio::sync::Notify;
 
 use crate::shared::Shared;
 use crate::{Depot, DepotError};
@@ -62,6 +63,7 @@ pub(crate) struct Losses {
     is_read_only: AtomicBool,
     details: Mutex<Details>,
     unkept: Arc<AtomicU64>,
+    no_room: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +100,11 @@ impl Losses {
         (taken.saturating_add(bytes) <= MOST_UNKEPT).then_some(room)
     }
 
+    /// Waits until the disk did not take something.
+    pub(crate) async fn no_room(&self) {
+        self.no_room.notified().await;
+    }
+
     /// The disk has taken something, or has not.
     pub(crate) fn note_write(&self, error: Option<&StoreError>) {
         match error {
@@ -112,6 +119,7 @@ impl Losses {
                     .map_or_else(Timestamp::now, |(since, _)| *since);
                 details.read_only = Some((since, error.to_string()));
                 self.is_read_only.store(true, Ordering::Relaxed);
+                self.no_room.notify_one();
             }
             Some(_) => {}
             None => {

@@ -14,7 +14,7 @@ use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::recheck;
 use crate::shared::Shared;
-use crate::{ScrubTotals, Settings};
+use crate::{CleanTotals, ScrubTotals, Settings};
 
 /// What is stored, as counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,7 @@ impl Depot {
             stored_bytes: AtomicU64::new(0),
             scrubbed: ScrubTotals::default(),
             losses: Losses::default(),
+            cleaned: CleanTotals::default(),
         };
         let shared = Arc::new(shared);
         recheck::start(&shared);

@@ -21,7 +21,7 @@ use crate::verify::{Judging, RefusedBytes};
 use crate::{Context, Depot, DepotError, FetchMode};
 
 /// Stored files up to this many bytes are handed out in memory.
-const SMALL: u64 = 64 * 1024;
+pub(crate) const SMALL: u64 = 64 * 1024;
 /// Fetched bytes are written to disk in pieces of about this size.
 const PIECE: usize = 256 * 1024;
 
@@ -66,7 +66,10 @@ impl Shared {
             Found::Known(Some(stored)) if stored.len() <= SMALL => {
                 Ok(load(&self.store, &key, stored)?)
             }
-            Found::Known(Some(stored)) => Ok(Some(FileReply::Stored(stored))),
+            Found::Known(Some(stored)) => {
+                note_use(&stored);
+                Ok(Some(FileReply::Stored(stored)))
+            }
             Found::MustWait => {
                 self.on_disk(move |store| match store.open_file(&key)? {
                     Some(stored) => load(store, &key, stored),
@@ -78,12 +81,21 @@ impl Shared {
     }
 }
 
+/// Notes that a file is used, now and then, and where waiting for the disk is allowed.
+fn note_use(stored: &StoredFile) {
+    if stored.is_use_worth_noting() {
+        let stored = stored.clone();
+        tokio::task::spawn_blocking(move || stored.note_use());
+    }
+}
+
 fn load(
     store: &store::Store,
     key: &FileKey,
     stored: StoredFile,
 ) -> Result<Option<FileReply>, store::StoreError> {
     if stored.len() > SMALL {
+        note_use(&stored);
         return Ok(Some(FileReply::Stored(stored)));
     }
     let bytes = store.read_small(key, &stored)?;

@@ -9,10 +9,12 @@
 //! - [`Depot::sumdb`]: what a checksum database says; proven, relayed and kept.
 //! - [`Depot::vouched`]: hashes of stored files, and what vouches for them.
 //! - [`Depot::scrub`]: stored files are read again, and what is damaged is replaced or set aside.
+//! - [`Depot::clean`]: what was not used for long makes room, if it can be had again.
 //!
 //! No client can complete a `.mod` or `.zip` that was not checked against the checksum database, where one covers it.
 
 mod answers;
+mod clean;
 mod databases;
 mod degraded;
 mod depot;
@@ -34,6 +36,7 @@ mod sumdb;
 mod verify;
 mod vouched;
 
+pub use clean::{CleanTotals, Cleaned, Cleaning};
 pub use degraded::{Degradation, Degraded};
 pub use depot::{Depot, StoreTotals};
 pub use error::{DepotError, Mismatched};

@@ -15,7 +15,7 @@ use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::recheck::Rechecks;
 use crate::reply::{FileReply, Refreshed};
-use crate::{DepotError, ScrubTotals, Settings, SumdbRoute};
+use crate::{CleanTotals, DepotError, ScrubTotals, Settings, SumdbRoute};
 
 /// Whether a question may be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) stored_bytes: AtomicU64,
     pub(crate) scrubbed: ScrubTotals,
     pub(crate) losses: Losses,
+    pub(crate) cleaned: CleanTotals,
 }
 
 impl std::fmt::Debug for Shared {

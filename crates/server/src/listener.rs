@@ -12,6 +12,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::io::StallGuard;
@@ -24,6 +25,8 @@ use crate::watch::Peer;
 const BACKLOG: u32 = 4096;
 /// How often certificate files are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(30);
+/// How long, at the end, whoever has just connected has for sending a request: a connection without one is closed.
+const FIRST_REQUEST: Duration = Duration::from_millis(150);
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +90,6 @@ impl Listener {
         tls: Option<TlsFiles>,
         limits: Limits,
     ) -> Result<Self, ServeError> {
-        let certificate = tls.map(Certificate::load).transpose()?;
         let bind = || {
             let socket = if address.is_ipv4() {
                 TcpSocket::new_v4()?
@@ -96,15 +98,41 @@ impl Listener {
             };
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
-            let socket = socket.listen(BACKLOG)?;
-            let bound = socket.local_addr()?;
-            Ok((socket, bound))
+            socket.listen(BACKLOG)
         };
-        let (socket, address) = bind().map_err(|source| ServeError::Listen { address, source })?;
+        let socket = bind().map_err(|source| ServeError::Listen { address, source })?;
+        Self::on(socket, address, tls, limits)
+    }
+
+    /// Takes over a socket on which another process already listens: what has connected to it in the meantime is served.
+    pub fn adopt(
+        socket: std::net::TcpListener,
+        tls: Option<TlsFiles>,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = socket.local_addr().unwrap_or(unknown);
+        let adopt = || {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        };
+        let socket = adopt().map_err(|source| ServeError::Listen { address, source })?;
+        Self::on(socket, address, tls, limits)
+    }
+
+    fn on(
+        socket: TcpListener,
+        address: SocketAddr,
+        tls: Option<TlsFiles>,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
+        let address = socket
+            .local_addr()
+            .map_err(|source| ServeError::Listen { address, source })?;
         Ok(Self {
             socket,
             address,
-            certificate,
+            certificate: tls.map(Certificate::load).transpose()?,
             limits,
         })
     }
@@ -147,13 +175,21 @@ impl Listener {
             socket: self.socket,
             permits: Arc::new(Semaphore::new(self.limits.connections)),
             server,
+            last: None,
         };
         let (before, late) = (GracefulShutdown::new(), GracefulShutdown::new());
         door.let_in(&before, stop).await;
         app.start_draining();
         let drained = async {
-            door.let_in(&late, before.shutdown()).await;
+            let last = door.last;
+            door.let_in(&late, async {
+                wait_for_requests(last).await;
+                before.shutdown().await;
+            })
+            .await;
+            let last = door.last;
             drop(door);
+            wait_for_requests(last).await;
             late.shutdown().await;
         };
         if tokio::time::timeout(self.limits.drain, drained)
@@ -173,6 +209,15 @@ struct Door {
     socket: TcpListener,
     permits: Arc<Semaphore>,
     server: Arc<Server>,
+    /// When the last connection came in.
+    last: Option<Instant>,
+}
+
+/// Gives whoever connected last the time to say what for.
+async fn wait_for_requests(last: Option<Instant>) {
+    if let Some(last) = last {
+        tokio::time::sleep_until(last + FIRST_REQUEST).await;
+    }
 }
 
 impl Door {
@@ -186,6 +231,7 @@ impl Door {
             };
             match accepted {
                 Ok((stream, peer, permit)) => {
+                    self.last = Some(Instant::now());
                     let (server, watcher) = (self.server.clone(), graceful.watcher());
                     tokio::spawn(async move {
                         server.connection(stream, Peer(peer.ip()), watcher).await;

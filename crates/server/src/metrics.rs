@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use depot::ScrubTotals;
+use depot::{CleanTotals, ScrubTotals};
 use fault::Label;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use store::Space;
 use upstream::{Event, Observer, Outcome};
 
 /// What is said of a metric in the documentation and on `/metrics`.
@@ -63,6 +64,10 @@ metrics! {
     SCRUB_HEALED: "counter" "modkeep_scrub_healed_total" [] = "Damaged files that scrubbing has replaced by sound ones";
     SCRUB_UNREADABLE: "counter" "modkeep_scrub_unreadable_total" [] = "Stored files that scrubbing could not read or move: look at the disk";
     SCRUB_COMPLETED: "gauge" "modkeep_scrub_completed_timestamp_seconds" [] = "When the last pass over all stored files ended, in seconds since 1970; 0 if none has since the start";
+    CLEANED_FILES: "counter" "modkeep_cleaned_files_total" [] = "Zips removed since the start to make room on the disk";
+    CLEANED_BYTES: "counter" "modkeep_cleaned_bytes_total" [] = "Bytes of the zips removed since the start to make room on the disk";
+    DISK_FREE: "gauge" "modkeep_disk_free_bytes" [] = "Bytes free on the disk of the store";
+    DISK_TOTAL: "gauge" "modkeep_disk_total_bytes" [] = "Bytes of the disk of the store";
     DEGRADED: "gauge" "modkeep_degraded" ["mode"] = "1 while it serves with this loss, else 0: offline, store-read-only, records-missing";
     LOG_RECORDS: "counter" "modkeep_sumlog_records_total" [] = "Records added to the own checksum log since the start";
     LOG_BATCHES: "counter" "modkeep_sumlog_batches_total" [] = "Batches of records for which a head was signed since the start";
@@ -73,6 +78,11 @@ metrics! {
     PREFETCH_WASTED: "counter" "modkeep_prefetch_wasted_bytes_total" [] = "Bytes fetched ahead for clients that went away without having asked for them";
     LOG_CONTRADICTIONS: "counter" "modkeep_sumlog_contradictions_total" [] = "Module versions that came with other hashes than the own checksum log has: an alarm";
 }
+
+/// The bounds by which answer times are counted.
+const SECONDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,6 +237,7 @@ pub struct Metrics {
     pub(crate) moved_repositories: Counter,
     pub(crate) records_up: Gauge,
     pub(crate) scrub: ScrubMetrics,
+    pub(crate) disk: DiskMetrics,
     degraded: Family<ModeLabel, Gauge>,
     pub(crate) log_records: Counter,
     pub(crate) log_batches: Counter,
@@ -313,6 +324,45 @@ impl ScrubMetrics {
     }
 }
 
+/// The room on the disk of the store, and what was removed to make more.
+#[derive(Debug, Default)]
+pub(crate) struct DiskMetrics {
+    free: Gauge,
+    total: Gauge,
+    cleaned_files: Counter,
+    cleaned_bytes: Counter,
+}
+
+impl DiskMetrics {
+    fn register(&self, registry: &mut Registry) {
+        for (doc, gauge) in [(DISK_FREE, &self.free), (DISK_TOTAL, &self.total)] {
+            registry.register(base_name(doc), doc.help, gauge.clone());
+        }
+        for (doc, counter) in [
+            (CLEANED_FILES, &self.cleaned_files),
+            (CLEANED_BYTES, &self.cleaned_bytes),
+        ] {
+            registry.register(base_name(doc), doc.help, counter.clone());
+        }
+    }
+
+    /// Takes over what was counted elsewhere, and what the disk says; `None`: it does not answer.
+    pub(crate) fn follow(&self, totals: &CleanTotals, space: Option<Space>) {
+        for (counter, total) in [
+            (&self.cleaned_files, &totals.files),
+            (&self.cleaned_bytes, &totals.bytes),
+        ] {
+            let total = total.load(Ordering::Relaxed);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+        let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        if let Some(space) = space {
+            self.free.set(signed(space.free));
+            self.total.set(signed(space.total));
+        }
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -337,11 +387,7 @@ impl Metrics {
             connections: Gauge::default(),
             connection_errors: Counter::default(),
             exchanges: Family::default(),
-            latency: Family::new_with_constructor(|| {
-                Histogram::new([
-                    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-                ])
-            }),
+            latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             upstream_events: Family::default(),
             upstream_up: Family::default(),
             in_flight: Gauge::default(),
@@ -354,6 +400,7 @@ impl Metrics {
             moved_repositories: Counter::default(),
             records_up: Gauge::default(),
             scrub: ScrubMetrics::default(),
+            disk: DiskMetrics::default(),
             degraded: Family::default(),
             log_records: Counter::default(),
             log_batches: Counter::default(),
@@ -403,6 +450,7 @@ impl Metrics {
         registry.register(base_name(BYTES), BYTES.help, metrics.store_bytes.clone());
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());
         metrics.scrub.register(&mut registry);
+        metrics.disk.register(&mut registry);
         registry.register(base_name(DEGRADED), DEGRADED.help, metrics.degraded.clone());
         for (doc, counter) in [
             (QUARANTINED, &metrics.quarantined),

@@ -239,6 +239,11 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
         let up = upstream.breaker == BreakerState::Closed;
         metrics.set_upstream_up(&upstream.source, up);
     }
+    let store = state.depot.store().clone();
+    let space = tokio::task::spawn_blocking(move || store.space().ok());
+    let space = tokio::time::timeout(READINESS_LIMIT, space).await;
+    let space = space.ok().and_then(Result::ok).flatten();
+    metrics.disk.follow(state.depot.clean_totals(), space);
     let quarantined = state.depot.store().quarantined();
     metrics
         .quarantined

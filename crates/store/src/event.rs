@@ -63,6 +63,11 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         source: Option<Source>,
     },
+    /// A file that was not used for long was removed to make room. It can be fetched again.
+    Cleaned {
+        /// Which file.
+        file: FileKind,
+    },
     /// A tag of the repository names another commit than it did.
     MovedTag {
         /// The tag.
@@ -116,6 +121,7 @@ impl EventKind {
             Self::Released { .. } => "released",
             Self::Dropped { .. } => "dropped",
             Self::Healed { .. } => "healed",
+            Self::Cleaned { .. } => "cleaned",
             Self::MovedTag { .. } => "moved-tag",
             Self::MovedRepository { .. } => "moved-repository",
         }
@@ -126,13 +132,19 @@ impl EventKind {
         match self {
             Self::Quarantined { .. } | Self::MovedTag { .. } | Self::MovedRepository { .. } => true,
             Self::Checked { result, .. } => matches!(result, CheckResult::Bad(_)),
-            Self::Released { .. } | Self::Dropped { .. } | Self::Healed { .. } => false,
+            Self::Released { .. }
+            | Self::Dropped { .. }
+            | Self::Healed { .. }
+            | Self::Cleaned { .. } => false,
         }
     }
 
     /// The place in the records that this event takes from the earlier one there. Checks that were good, or could not
     /// be done, come again and again; of them the last one tells all. `None`: it is kept beside all others.
     pub(crate) fn slot(&self) -> Option<String> {
+        if let Self::Cleaned { file } = self {
+            return Some(format!("cleaned {}", file.extension()));
+        }
         let Self::Checked {
             check,
             file,
@@ -181,6 +193,7 @@ impl fmt::Display for EventKind {
             }
             Self::Released { id, file } => write!(f, "{file} released from quarantine ({id})"),
             Self::Dropped { id, file } => write!(f, "{file} dropped from quarantine ({id})"),
+            Self::Cleaned { file } => write!(f, "{file} removed to make room"),
             Self::Healed { file, source } => {
                 write!(f, "damaged {file} replaced")?;
                 match source {

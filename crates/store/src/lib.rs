@@ -33,6 +33,7 @@ mod quarantine;
 mod rebuild;
 mod records;
 mod release;
+mod room;
 mod scrub_state;
 mod source;
 mod stored;
@@ -56,6 +57,7 @@ pub use records::{
     Totals,
 };
 pub use release::{ReleaseError, Released, drop_quarantined, release};
+pub use room::{Space, UsedZip};
 pub use scrub_state::{ScrubState, Scrubber};
 pub use source::Source;
 pub use stored::{Damage, StoredFile};

@@ -7,6 +7,7 @@ use jiff::{Timestamp, ToSpan as _};
 use modzip::{H1, Workers};
 
 use crate::records::Batch;
+use crate::room::open_unnoticed;
 use crate::stored::StoredFile;
 use crate::tree::{InTree, meaning_of, read_zip_hash};
 use crate::{
@@ -160,7 +161,7 @@ fn examine(store: &Store, path: &Path, stored_at: Timestamp) -> Result<Examined,
 }
 
 fn read_sound(path: &Path, kind: FileKind) -> io::Result<Result<(StoredFile, Digest), Damage>> {
-    let stored = match StoredFile::inspect(fs::File::open(path)?, kind)? {
+    let stored = match StoredFile::inspect(open_unnoticed(path)?, kind)? {
         Ok(stored) => stored,
         Err(damage) => return Ok(Err(damage)),
     };

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::FileKind;
 use crate::digest::{Digest, read_stamp};
@@ -35,6 +36,8 @@ pub struct StoredFile {
     len: u64,
     digest: Option<Digest>,
     etag: Arc<str>,
+    /// When it was last served, or stored.
+    pub(crate) used: SystemTime,
 }
 
 impl StoredFile {
@@ -69,6 +72,7 @@ impl StoredFile {
             len,
             digest,
             etag: etag.into(),
+            used: crate::room::last_use(&metadata),
         }))
     }
 

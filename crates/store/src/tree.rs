@@ -9,6 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::lock::Lock;
 use crate::publish::{Published, publish_new};
+use crate::room::open_unnoticed;
 use crate::{Digest, Draft, FileKey, FileKind, QuarantineEntry, StoreError, StoredFile};
 
 /// One directory of stored files. One process at a time has it open; commands may attach to it beside that one.
@@ -128,7 +129,7 @@ impl Store {
     /// Opens a file of the tree. `None`: it is not there, or was damaged and is now in quarantine. Blocks on the disk.
     pub fn open_file(&self, key: &FileKey) -> Result<Option<StoredFile>, StoreError> {
         let path = self.tree_directory().join(key.tree_path());
-        match File::open(&path) {
+        match open_unnoticed(&path) {
             Ok(file) => self.accept(key, &path, file),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(StoreError::io("open", &path)(error)),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use modzip::H1;
 
 use crate::digest::{read_stamp, stamp};
+use crate::room::open_unnoticed;
 use crate::tree::{InTree, is_absence, meaning_of, read_zip_hash};
 use crate::{Digest, Evidence, FileKey, QuarantineId, Store, StoreError};
 
@@ -185,7 +186,7 @@ impl Store {
     /// When it cannot be opened.
     pub fn open_as_found(&self, key: &FileKey) -> Result<Option<AsFound>, StoreError> {
         let path = self.tree_directory().join(key.tree_path());
-        let file = match File::open(&path) {
+        let file = match open_unnoticed(&path) {
             Ok(file) => file,
             Err(error) if is_absence(&error) => return Ok(None),
             Err(error) => return Err(StoreError::io("open", &path)(error)),

@@ -1,5 +1,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -22,6 +24,7 @@ pub struct ModkeepCommand {
     listen: String,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
+    socket: Option<Arc<TcpListener>>,
 }
 
 /// A running `modkeep serve`. Dropping it kills it.
@@ -54,6 +57,7 @@ impl ModkeepCommand {
             listen: "127.0.0.1:0".to_owned(),
             arguments: Vec::new(),
             variables: Vec::new(),
+            socket: None,
         }
     }
 
@@ -102,6 +106,33 @@ impl ModkeepCommand {
         self
     }
 
+    /// Hands it a listening socket, as a service manager does.
+    #[must_use]
+    pub fn socket(mut self, socket: &Arc<TcpListener>) -> Self {
+        self.socket = Some(socket.clone());
+        self
+    }
+
+    /// The program, or a shell that puts the socket where the program looks for it and then becomes the program.
+    fn program(&self) -> Command {
+        let Some(socket) = &self.socket else {
+            let mut command = Command::new(&self.binary);
+            command.stdin(Stdio::null());
+            return command;
+        };
+        let socket = socket.try_clone().expect("a socket can be shared");
+        let mut command = Command::new("sh");
+        let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$; export LISTEN_PID; exec \"$0\" \"$@\"";
+        command
+            .args([
+                OsStr::new("-c"),
+                OsStr::new(script),
+                self.binary.as_os_str(),
+            ])
+            .stdin(OwnedFd::from(socket));
+        command
+    }
+
     /// Starts it and waits for its base URL.
     pub fn start(&self) -> Modkeep {
         self.try_start().unwrap_or_else(|exit| {
@@ -115,9 +146,11 @@ impl ModkeepCommand {
     /// As [`ModkeepCommand::start`]; a process that ends without having printed a URL is no panic.
     pub fn try_start(&self) -> Result<Modkeep, Exit> {
         let home = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut command = Command::new(&self.binary);
+        let mut command = self.program();
+        let handed_over = self.socket.is_some();
         command
             .env_clear()
+            .envs(handed_over.then_some(("LISTEN_FDS", "1")))
             .current_dir(home.path())
             .env("HOME", home.path());
         for name in ["PATH", "TMPDIR"] {
@@ -129,7 +162,6 @@ impl ModkeepCommand {
             .args(["serve", "--listen", &self.listen])
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let began = Instant::now();

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -13,8 +13,16 @@ use sumdb::client::Swap;
 #[derive(Debug)]
 pub(crate) struct HeadFile {
     path: PathBuf,
-    /// Keeps threads apart.
-    swapping: Mutex<()>,
+    /// The newest head, if the disk has no room for it. The lock keeps threads apart.
+    unkept: Mutex<Option<Unkept>>,
+}
+
+/// A head that is in memory alone. A restart goes back to the one on disk, with which every later one must agree as well.
+#[derive(Debug)]
+struct Unkept {
+    note: Vec<u8>,
+    /// What the disk had then. If it has another one now, another process has found room, and its head counts.
+    instead_of: Vec<u8>,
 }
 
 impl HeadFile {
@@ -24,11 +32,32 @@ impl HeadFile {
         let file = format!("{}.note", database.replace('/', "+"));
         Self {
             path: root.join("heads").join(file),
-            swapping: Mutex::new(()),
+            unkept: Mutex::default(),
         }
     }
 
     pub(crate) fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        self.newest(&mut self.unkept())
+    }
+
+    fn unkept(&self) -> MutexGuard<'_, Option<Unkept>> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn newest(&self, unkept: &mut Option<Unkept>) -> io::Result<Option<Vec<u8>>> {
+        let on_disk = self.read_file()?;
+        match unkept {
+            Some(unkept) if on_disk.as_deref().unwrap_or_default() == unkept.instead_of => {
+                Ok(Some(unkept.note.clone()))
+            }
+            _ => {
+                *unkept = None;
+                Ok(on_disk)
+            }
+        }
+    }
+
+    fn read_file(&self) -> io::Result<Option<Vec<u8>>> {
         match fs::read(&self.path) {
             Ok(note) => Ok(Some(note)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -36,22 +65,52 @@ impl HeadFile {
         }
     }
 
-    /// Replaces `old` by `new`: after a power cut the file has one of the two, whole.
+    /// Replaces `old` by `new`: after a power cut the file has one of the two, whole. On a full disk the new one stays in
+    /// memory: nothing could be verified otherwise.
     pub(crate) fn swap(&self, old: &[u8], new: &[u8]) -> io::Result<Swap> {
-        let _alone = self.swapping.lock().unwrap_or_else(PoisonError::into_inner);
-        let _locked = self.lock().map_err(|error| self.explain(&error))?;
-        let current = self.read()?.unwrap_or_default();
+        let mut unkept = self.unkept();
+        let locked = match self.lock() {
+            Err(error) if !is_no_room(&error) => return Err(self.explain(&error)),
+            locked => locked,
+        };
+        let current = self.newest(&mut unkept)?.unwrap_or_default();
         if current != old {
             return Ok(Swap::Conflict(current));
         }
-        write_durably(&self.path, new).map_err(|error| self.explain(&error))?;
+        match locked.and_then(|_locked| write_durably(&self.path, new)) {
+            Ok(()) => *unkept = None,
+            Err(error) if is_no_room(&error) => {
+                if unkept.is_none() {
+                    tracing::error!(head = %self.path.display(), %error, "the newest head of the checksum database is kept in memory alone");
+                }
+                *unkept = Some(Unkept {
+                    note: new.to_owned(),
+                    instead_of: self.read_file()?.unwrap_or_default(),
+                });
+            }
+            Err(error) => return Err(self.explain(&error)),
+        }
         Ok(Swap::Done)
     }
 
     /// Notes that the database has confirmed the head just now. What cannot be noted is only told as older than it is.
     pub(crate) fn confirm(&self) {
+        self.keep_if_there_is_room();
         let touched = File::options().append(true).open(&self.path);
         let _stays_as_it_was = touched.and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    fn keep_if_there_is_room(&self) {
+        let mut unkept = self.unkept();
+        if unkept.is_none() {
+            return;
+        }
+        let Ok(_locked) = self.lock() else { return };
+        if let Ok(Some(note)) = self.newest(&mut unkept)
+            && write_durably(&self.path, &note).is_ok()
+        {
+            *unkept = None;
+        }
     }
 
     /// When the database last confirmed the head, in this process or an earlier one.
@@ -78,6 +137,15 @@ impl HeadFile {
     fn explain(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
     }
+}
+
+/// Whether the disk takes nothing new.
+fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem
+    )
 }
 
 /// Gives a file this content in one step that survives a power cut: bytes, then name, then folder reach the disk.

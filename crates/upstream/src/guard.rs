@@ -228,8 +228,8 @@ mod tests {
 
     const HOST: &str = "proxy.example.com";
 
-    fn found(last: u8) -> Answer {
-        Ok(vec![SocketAddr::from(([192, 0, 2, last], 0))])
+    fn at(last: u8) -> Vec<SocketAddr> {
+        vec![SocketAddr::from(([192, 0, 2, last], 0))]
     }
 
     fn failed() -> Answer {
@@ -251,13 +251,13 @@ mod tests {
     async fn while_the_resolver_fails_a_name_leads_where_it_led_before() {
         let resolver = GuardedResolver::new(HashSet::new());
         assert_eq!(ask(&resolver, 10, failed()).await, failed());
-        assert_eq!(ask(&resolver, 10, found(1)).await, found(1));
-        assert_eq!(ask(&resolver, 10, failed()).await, found(1));
+        assert_eq!(ask(&resolver, 10, Ok(at(1))).await, Ok(at(1)));
+        assert_eq!(ask(&resolver, 10, failed()).await, Ok(at(1)));
         // The newest word counts, also when nobody waited for it.
-        assert_eq!(ask(&resolver, 9_000, found(2)).await, found(1));
+        assert_eq!(ask(&resolver, 9_000, Ok(at(2))).await, Ok(at(1)));
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert_eq!(ask(&resolver, 10, failed()).await, found(2));
-        assert_eq!(ask(&resolver, 10, found(3)).await, found(3));
+        assert_eq!(ask(&resolver, 10, failed()).await, Ok(at(2)));
+        assert_eq!(ask(&resolver, 10, Ok(at(3))).await, Ok(at(3)));
         tokio::time::sleep(REMEMBERED).await;
         assert_eq!(ask(&resolver, 10, failed()).await, failed());
     }
@@ -266,7 +266,7 @@ mod tests {
     async fn that_there_is_no_such_name_is_believed() {
         let resolver = GuardedResolver::new(HashSet::new());
         let none = || Err(LookupError::NoSuchHost(HOST.to_owned()));
-        assert_eq!(ask(&resolver, 10, found(1)).await, found(1));
+        assert_eq!(ask(&resolver, 10, Ok(at(1))).await, Ok(at(1)));
         assert_eq!(ask(&resolver, 10, none()).await, none());
         assert_eq!(ask(&resolver, 10, failed()).await, failed());
     }
@@ -276,7 +276,7 @@ mod tests {
         let metadata: Answer = Ok(vec![SocketAddr::from(([169, 254, 169, 254], 0))]);
         let forbidden = Err(LookupError::Forbidden(HOST.to_owned()));
         let resolver = GuardedResolver::new(HashSet::new());
-        assert_eq!(ask(&resolver, 10, found(1)).await, found(1));
+        assert_eq!(ask(&resolver, 10, Ok(at(1))).await, Ok(at(1)));
         assert_eq!(ask(&resolver, 10, metadata.clone()).await, forbidden);
         assert_eq!(ask(&resolver, 10, failed()).await, failed());
         let trusting = GuardedResolver::new([HOST.to_owned()].into());
@@ -288,7 +288,7 @@ mod tests {
     async fn memory_is_bounded() {
         let remembered = Remembered::default();
         for number in 0..3 * MOST_NAMES {
-            remembered.learn(&number.to_string(), &found(1));
+            remembered.learn(&number.to_string(), &Ok(at(1)));
             assert!(remembered.lock().len() <= MOST_NAMES);
         }
     }

@@ -3,6 +3,7 @@
 mod attached;
 mod bundle;
 mod chain;
+mod cleaning;
 mod completions;
 mod config;
 mod doctor;
@@ -13,6 +14,7 @@ mod mirrors;
 mod quarantine;
 mod repositories;
 mod serve;
+mod service_manager;
 mod standpoint;
 mod store;
 mod store_scrub;

@@ -11,9 +11,10 @@ use store::Store;
 use sumlog::{Log, LogOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::cleaning::RegularCleaning;
 use super::standpoint::standpoint;
 use super::store_scrub::RegularScrub;
-use super::{CannotDo, Status, chain, key, load, repositories, warm};
+use super::{CannotDo, Status, chain, key, load, repositories, service_manager, warm};
 use crate::args::Settings;
 use crate::config::{Effective, Resolved, SumlogSettings};
 use crate::logging::{self, LogControl};
@@ -70,8 +71,7 @@ impl Server<'_> {
         effective: &Effective,
     ) -> Result<Status, CannotDo> {
         let mut signals = Signals::listen().map_err(CannotDo::new)?;
-        let listener = Listener::bind(effective.listen, effective.tls.clone(), effective.limits)
-            .map_err(CannotDo::new)?;
+        let listener = listener(effective)?;
         let metrics = Arc::new(Metrics::new());
         let chain = chain::open(effective, self.environment, metrics.clone())?;
         let depot = Depot::new(
@@ -95,6 +95,7 @@ impl Server<'_> {
             app.fetch_ahead(Prefetch::start(depot.clone(), effective.prefetch.limits));
         }
         announce(&listener, resolved, effective, key.as_deref());
+        service_manager::tell(self.environment, "READY=1");
         let certificate = listener.certificate();
         let catching_up = {
             let depot = depot.clone();
@@ -103,6 +104,8 @@ impl Server<'_> {
         let mut scrubbing = RegularScrub::default();
         scrubbing.follow(&depot, effective.scrub());
         let warming = tokio::spawn(warm::by_the_clock(depot.clone(), effective.warm.clone()));
+        let mut cleaning = RegularCleaning::default();
+        cleaning.follow(&depot, effective.cleaning());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(listener.serve(app.clone(), async move {
             let _gone = stopped.await;
@@ -111,6 +114,7 @@ impl Server<'_> {
             match signals.next().await {
                 Order::Stop(name) => {
                     tracing::info!(signal = name, "finishing requests under way, then stopping");
+                    service_manager::tell(self.environment, "STOPPING=1");
                     break;
                 }
                 Order::Reload => {
@@ -119,6 +123,7 @@ impl Server<'_> {
                     }
                     if let Some(now) = self.reload(&depot, &app, &metrics, effective) {
                         scrubbing.follow(&depot, now.scrub());
+                        cleaning.follow(&depot, now.cleaning());
                     }
                 }
             }
@@ -128,6 +133,7 @@ impl Server<'_> {
         catching_up.abort();
         scrubbing.stop();
         warming.abort();
+        cleaning.stop();
         depot.close(LAST_FETCHES).await;
         if let Some(log) = log {
             log.close().await;
@@ -162,7 +168,7 @@ impl Server<'_> {
                 tracing::info!("the configuration was read again");
                 if needs_restart(started_with, &effective) {
                     tracing::warn!(
-                        "settings other than those of upstreams, repositories, cache times, scrubbing and log level take effect after a restart"
+                        "settings other than those of upstreams, repositories, cache times, scrubbing, cleaning and log level take effect after a restart"
                     );
                 }
                 Some(effective)
@@ -178,6 +184,16 @@ impl Server<'_> {
             }
         }
     }
+}
+
+/// On the socket that a service manager holds for this process, else on one of its own.
+fn listener(effective: &Effective) -> Result<Listener, CannotDo> {
+    let (tls, limits) = (effective.tls.clone(), effective.limits);
+    match service_manager::held_socket()? {
+        Some(socket) => Listener::adopt(socket, tls, limits),
+        None => Listener::bind(effective.listen, tls, limits),
+    }
+    .map_err(CannotDo::new)
 }
 
 /// A log that is open, and the verifier key for its clients.

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use depot::{ScrubSchedule, SumdbRoute, VerifyMode};
+use depot::{Cleaning, ScrubSchedule, SumdbRoute, VerifyMode};
 use goenv::SecretRef;
 use goenv::goproxy::{ProxyList, Target};
 use goenv::gosumdb::SumdbSetting;
@@ -83,6 +83,8 @@ pub struct Effective {
     pub scrub_interval: Duration,
     /// Bytes that a pass reads in a second.
     pub scrub_rate: NonZeroU64,
+    /// When room is made on the disk; never when nothing is to stay free.
+    pub cleaning: Cleaning,
     /// Certificate files, if HTTPS is served.
     pub tls: Option<TlsFiles>,
     /// What a client may take.
@@ -121,6 +123,11 @@ impl Effective {
             Some(effective) if checker.errors.is_empty() => Ok(effective),
             _ => Err(checker.errors),
         }
+    }
+
+    /// When the server makes room on the disk, if it does.
+    pub fn cleaning(&self) -> Option<&Cleaning> {
+        (self.cleaning.min_free > 0).then_some(&self.cleaning)
     }
 
     /// When the server reads stored files again, if it does.
@@ -172,6 +179,7 @@ impl Checker<'_> {
         let scrub_rate = self.parse("scrub.rate", value::rate);
         let warm = self.warm();
         let prefetch = self.prefetch();
+        let cleaning = self.cleaning();
         let tls = self.tls();
         let connections = self.parse("limits.connections", value::count);
         let header = self.parse("limits.header-timeout", value::positive_duration);
@@ -179,10 +187,7 @@ impl Checker<'_> {
         let header_lines = self.parse("limits.header-lines", value::count);
         let stall = self.parse("limits.stall-timeout", value::positive_duration);
         let drain = self.parse("limits.drain", value::duration);
-        let log_level = self.parse("log.level", |text| {
-            text.parse()
-                .map_err(|_| one_of("error, warn, info, debug, trace", text))
-        });
+        let log_level = self.parse("log.level", log_level);
         let log_format = self.parse("log.format", log_format);
         let (chain, left_out) = chain?;
         Some(Effective {
@@ -225,6 +230,7 @@ impl Checker<'_> {
             hot_bytes: hot_bytes?,
             scrub_interval: scrub_interval?,
             scrub_rate: scrub_rate?,
+            cleaning: cleaning?,
             tls,
             limits: server::Limits {
                 connections: connections?,
@@ -251,6 +257,17 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// `None` only after an error was noted.
+    fn cleaning(&mut self) -> Option<Cleaning> {
+        let min_free = self.parse("clean.min-free", value::bytes);
+        let min_age = self.parse("clean.min-age", value::duration);
+        Some(Cleaning {
+            min_free: min_free?,
+            min_age: min_age?,
+            keep: Patterns::parse(&self.resolved.get("clean.keep").value),
+        })
     }
 
     fn api_token(&mut self) -> Option<SecretRef> {
@@ -472,6 +489,11 @@ fn upstream_order(text: &str) -> Result<upstream::Order, String> {
         "fastest" => Ok(upstream::Order::Fastest),
         _ => Err(one_of("configured, fastest", text)),
     }
+}
+
+fn log_level(text: &str) -> Result<LevelFilter, String> {
+    text.parse()
+        .map_err(|_| one_of("error, warn, info, debug, trace", text))
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -282,7 +282,8 @@ pub const SETTINGS: &[Setting] = &[
         "upstreams.order",
         ValueKind::Word(&["configured", "fastest"]),
         "configured",
-        "Who is asked first: as listed, or whoever was found to answer fastest and to fail least.",
+        "Who is asked first: as listed, or whoever was found to answer fastest and to fail least. An upstream that is alive but \
+         far slower than another (four times, and a quarter of a second) is asked after it in either case.",
     )
     .reloadable(),
     setting(
@@ -385,6 +386,20 @@ pub const SETTINGS: &[Setting] = &[
     .found_out("none"),
     setting("warm.interval", ValueKind::Duration, "1h", "How often `warm.targets` are looked at again."),
     setting("warm.jobs", ValueKind::Count, "8", "Files fetched at a time for `warm.targets`."),
+    setting(
+        "clean.min-free",
+        ValueKind::Bytes,
+        "0",
+        "When less than this is free on the disk of `data`, zips that were not used for long are removed until a quarter more \
+         is free: the longest unused first, and only those that the upstreams can give back unchanged. Private modules, those \
+         from repositories, those not verified yet and those of `clean.keep` stay. 0: nothing is ever removed.",
+    )
+    .reloadable(),
+    setting("clean.min-age", ValueKind::Duration, "24h", "What was used within this time is not removed to make room.")
+        .reloadable(),
+    setting("clean.keep", ValueKind::Globs, "", "Modules whose zips are never removed to make room.")
+        .found_out("none")
+        .reloadable(),
     setting("tls.certificate", ValueKind::Path, "", "Certificate chain in PEM; with it, and `tls.key`, HTTPS is served. Read again when it changes.")
         .found_out("none: plain HTTP"),
     setting("tls.key", ValueKind::Path, "", "The certificate's private key in PEM.").found_out("none"),

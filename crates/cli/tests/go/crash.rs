@@ -11,8 +11,14 @@ use crate::scene::{BINARY, IMMUTABLE, Scene, files_below, go_through};
 
 /// Clients that fetch everything beside the real `go`.
 const CLIENTS: u64 = 6;
-/// How often the program is killed.
+/// How often the program is killed, unless the variable `MODKEEP_TEST_KILLS` says how often.
 const ROUNDS: u64 = 8;
+
+fn rounds() -> u64 {
+    let wanted = std::env::var_os("MODKEEP_TEST_KILLS");
+    let wanted = wanted.map(|wanted| wanted.to_str().unwrap().parse().unwrap());
+    wanted.unwrap_or(ROUNDS)
+}
 
 #[test]
 fn killed_at_any_moment_it_leaves_nothing_wrong_behind() {
@@ -26,7 +32,8 @@ fn killed_at_any_moment_it_leaves_nothing_wrong_behind() {
     let paths = files_below(scene.tree.root(), &IMMUTABLE);
     let mut random = fastrand::Rng::with_seed(31);
     let mut interrupted = 0;
-    for round in 0..ROUNDS {
+    let rounds = rounds();
+    for round in 0..rounds {
         drop(fs::remove_dir_all(scene.data()));
         // Some work on every file, so that every moment is in the midst of many.
         scene.upstream.set_delay(Duration::from_millis(2));
@@ -62,8 +69,8 @@ fn killed_at_any_moment_it_leaves_nothing_wrong_behind() {
         assert_records_are_complete(&scene.data(), paths.len());
     }
     assert!(
-        interrupted > ROUNDS / 2,
-        "only {interrupted} of {ROUNDS} kills hit work under way"
+        interrupted > rounds / 2,
+        "only {interrupted} of {rounds} kills hit work under way"
     );
 }
 
@@ -108,7 +115,7 @@ fn work_until_killed(
 }
 
 /// Everything is there, and right.
-fn assert_serves(scene: &Scene, modkeep: &Modkeep, paths: &[String]) {
+pub(crate) fn assert_serves(scene: &Scene, modkeep: &Modkeep, paths: &[String]) {
     thread::scope(|scope| {
         for share in paths.chunks(paths.len() / 6 + 1) {
             scope.spawn(move || {
@@ -142,7 +149,7 @@ fn fetch_until_gone(scene: &Scene, url: &str, paths: &[String]) -> u64 {
     answered
 }
 
-fn assert_is_right(scene: &Scene, path: &str, bytes: &[u8]) {
+pub(crate) fn assert_is_right(scene: &Scene, path: &str, bytes: &[u8]) {
     let right = fs::read(scene.tree.file(path)).unwrap();
     assert!(
         bytes == right,
@@ -153,7 +160,7 @@ fn assert_is_right(scene: &Scene, path: &str, bytes: &[u8]) {
 }
 
 /// A rebuild finds nothing damaged, and every file.
-fn assert_records_are_complete(data: &Path, files: usize) {
+pub(crate) fn assert_records_are_complete(data: &Path, files: usize) {
     let output = Command::new(BINARY)
         .args(["store", "rebuild", "--format", "json", "--data"])
         .arg(data)

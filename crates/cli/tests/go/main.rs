@@ -16,6 +16,7 @@
 mod builds;
 mod crash;
 mod live;
+mod power;
 mod prefetch;
 mod scene;
 mod trees;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use testkit::{Modkeep, ModkeepCommand, Module};
+use testkit::{Answer, ChecksumDatabase, Fault, Modkeep, ModkeepCommand, Module};
 
 use crate::scene::{
     Ask as _, BINARY, INFO, LIST, MOD, SOON, Scene, ZIP, class_of, isolated, variable, within,
@@ -118,6 +118,40 @@ fn with_a_full_disk_everything_is_passed_on_and_kept_when_there_is_room_again() 
 }
 
 #[test]
+fn what_a_full_disk_cannot_keep_is_verified_all_the_same() {
+    if !can_mount("verification with a full disk (no right to mount a file system)") {
+        return;
+    }
+    let scene = with_big();
+    let database = ChecksumDatabase::new("sum.example.com", 1);
+    let sound = Module::big("example.com/big", "v1.0.0", 2 << 20);
+    database.add(&sound);
+    let modkeep = on_tmpfs(&scene, "size=2m")
+        .env(&variable("sumdb"), database.setting())
+        .start();
+    let filler = inside(&scene, &modkeep).join("filler");
+    let mut size = 2 << 20;
+    while size > 0 && fs::write(&filler, vec![1; size]).is_err() {
+        size -= 4 << 10;
+    }
+    for _ in 0..2 {
+        let reply = modkeep.get_anew(BIG);
+        assert_eq!((reply.status, reply.complete), (200, true));
+        assert!(reply.body == scene.source(BIG));
+    }
+    assert!(modkeep.stderr().contains("kept in memory alone"));
+    let changed = sound.file("evil.go", "package big\n");
+    let answer = Answer::status(200).body(changed.zip());
+    scene.upstream.fail(BIG, Fault::Answer(answer));
+    let bytes = modkeep.get_cut(BIG);
+    assert!(!bytes.windows(4).any(|four| four == b"PK\x05\x06"));
+    scene.upstream.heal();
+    fs::remove_file(&filler).unwrap();
+    assert!(modkeep.get_anew(BIG).body == scene.source(BIG));
+    assert_eq!(modkeep.terminate().code, Some(0));
+}
+
+#[test]
 fn a_disk_that_takes_no_more_files_makes_the_server_degraded() {
     if !can_mount("a disk without inodes (no right to mount a file system)") {
         return;
@@ -170,7 +204,7 @@ fn a_file_larger_than_is_allowed_is_trouble_and_no_crash() {
 fn a_zip_of_unknown_length_that_does_not_fit_is_cut() {
     let scene = with_big();
     let modkeep = behind(&scene, "ulimit -f 1024\nexec \"$modkeep\" \"$@\"").start();
-    scene.upstream.fail(BIG, testkit::Fault::Chunked);
+    scene.upstream.fail(BIG, Fault::Chunked);
     let came = modkeep.get_cut(BIG);
     assert!(scene.source(BIG).starts_with(&came));
     assert_eq!(modkeep.get("/healthz").status, 200);
@@ -212,4 +246,45 @@ fn a_store_that_is_no_folder_is_an_error_at_the_start() {
     fs::write(scene.data(), b"a file").unwrap();
     let data = scene.data().display().to_string();
     assert_refused(&scene.command_with(&[]), &[&data, "Not a directory"]);
+}
+
+#[test]
+fn a_disk_that_gets_full_is_cleaned_of_what_was_not_used_for_longest() {
+    if !can_mount("a disk that is cleaned (no right to mount a file system)") {
+        return;
+    }
+    let scene = Scene::new();
+    let zip = |number: u64| format!("/example.com/big{number}/@v/v1.0.0.zip");
+    for number in 0..8 {
+        let path = format!("example.com/big{number}");
+        let module = Module::big(&path, "v1.0.0", (1 << 20) + number);
+        scene.tree.add(&module);
+    }
+    let modkeep = on_tmpfs(&scene, "size=6m")
+        .env(&variable("clean.min-free"), "2MiB")
+        .env(&variable("clean.min-age"), "0s")
+        .env(&variable("clean.keep"), "example.com/big0")
+        .start();
+    modkeep.get_stored(MOD);
+    for number in 0..8 {
+        let reply = modkeep.get_anew(&zip(number));
+        assert_eq!((reply.status, reply.complete), (200, true));
+        assert!(reply.body == scene.source(&zip(number)), "{number}");
+    }
+    within(SOON, "room is made", || {
+        modkeep.metric("modkeep_cleaned_files_total") > 0
+    });
+    let tree = inside(&scene, &modkeep).join("tree");
+    let is_stored = |number: u64| tree.join(&zip(number)[1..]).exists();
+    assert!(is_stored(0), "what is to be kept is gone");
+    let gone = (1..8).filter(|number| !is_stored(*number)).count();
+    assert!(gone > 0);
+    let bytes = modkeep.metric("modkeep_cleaned_bytes_total");
+    assert!(bytes >= modkeep.metric("modkeep_cleaned_files_total") << 20);
+    // All of it can still be had, and is what it was.
+    for number in 0..8 {
+        let reply = modkeep.get_anew(&zip(number));
+        assert!(reply.complete && reply.body == scene.source(&zip(number)));
+    }
+    assert_eq!(modkeep.terminate().code, Some(0));
 }

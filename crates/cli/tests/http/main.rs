@@ -5,8 +5,8 @@
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`: the
 //!   side of the upstreams.
-//! * `settings`, `lifecycle`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`, `doctor`: the
-//!   side of the operators.
+//! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`,
+//!   `doctor`: the side of the operators.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -18,6 +18,7 @@ mod disk;
 mod doctor;
 mod endpoints;
 mod flights;
+mod handover;
 mod heads;
 mod hostile;
 mod index;

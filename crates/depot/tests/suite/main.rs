@@ -8,6 +8,7 @@
 //! * `verify`: nothing that is not what the database says.
 //! * `recheck`: what could not be verified is, as soon as that is possible.
 //! * `scrub`: what the disk has spoilt is found and replaced.
+//! * `clean`: what makes room, and what does not.
 //! * `lifecycle`: restarts and records.
 //! * `repositories`: versions made from git, and tags that move.
 #![expect(
@@ -17,6 +18,7 @@
 
 mod absence;
 mod answers;
+mod clean;
 mod files;
 mod growing;
 mod lifecycle;

@@ -180,6 +180,25 @@ impl Records {
         }))
     }
 
+    /// Takes a file off the record that is stored no more. What it must hash to stays.
+    ///
+    /// # Errors
+    /// When the records do not answer.
+    pub async fn forget(&self, key: &FileKey) -> Result<(), StoreError> {
+        self.flush().await;
+        sqlx::query(
+            "DELETE FROM file WHERE kind = ? AND version_id = \
+             (SELECT id FROM version WHERE module = ? AND version = ?)",
+        )
+        .bind(key.kind.extension())
+        .bind(key.module.as_str())
+        .bind(key.version.as_str())
+        .execute(self.pool().await?)
+        .await
+        .map(drop)
+        .map_err(|error| self.failed(&error))
+    }
+
     /// When the last recorded file was stored.
     pub(crate) async fn latest_stored(&self) -> Result<Timestamp, StoreError> {
         let row = sqlx::query("SELECT coalesce(max(stored), 0) FROM file")

@@ -9,6 +9,7 @@
 //! * `records`, `index`, `rebuild`: what is known about the files.
 //! * `pins`, `provenance`: what versions must hash to, and what happened to them.
 //! * `quarantine`: bytes that must not be served.
+//! * `room`: what was used when, and what may go.
 //! * `walk`: reading all of it again.
 #![expect(
     clippy::unwrap_used,
@@ -27,5 +28,6 @@ mod provenance;
 mod quarantine;
 mod rebuild;
 mod records;
+mod room;
 mod scene;
 mod walk;
