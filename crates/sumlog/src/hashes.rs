@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use sumdb::BoxError;
@@ -11,17 +12,26 @@ use crate::SumlogError;
 
 /// Up to how many times the bytes asked for are read in one piece rather than each on its own.
 const WORTHWHILE_SPAN: u64 = 8;
-/// How many hashes that lie far apart are kept in memory: those of the upper tiles, of which every proof needs some, in
-/// a log of some 16 million records; some 4 MiB.
-const KEPT: usize = 65_536;
+/// How many groups of hashes that lie far apart are kept in memory: the upper tiles, of which every proof needs some, in
+/// a log of some 16 million records; some 3 MiB.
+const KEPT: usize = 256;
+/// The most hashes of a group that is kept: those of a tile.
+const GROUP: usize = 256;
 
 /// The hashes of all complete subtrees, each at 32 times its position in the linear order of storage.
 #[derive(Debug)]
 pub(crate) struct HashFile {
     path: PathBuf,
     file: File,
-    /// By position. What is written at a position never changes.
-    kept: Cache<u64, Hash>,
+    /// By the first position. What is written at a position never changes.
+    kept: Cache<u64, Arc<Group>>,
+}
+
+/// Hashes that were asked for together, such as those of a tile.
+#[derive(Debug, Default)]
+struct Group {
+    positions: Vec<u64>,
+    hashes: Vec<Hash>,
 }
 
 impl HashFile {
@@ -68,16 +78,28 @@ impl HashFile {
         if span <= WORTHWHILE_SPAN.saturating_mul(positions.len() as u64) {
             return self.read_span(first, span, positions);
         }
-        positions
-            .iter()
-            .map(|position| {
-                self.kept.get_or_insert_with(position, || {
-                    let mut bytes = [0; Hash::SIZE];
-                    self.read_at(&mut bytes, *position)?;
-                    Ok(Hash::from_bytes(bytes))
-                })
-            })
-            .collect()
+        let key = positions.first().copied().unwrap_or_default();
+        let known = self.kept.get(&key).unwrap_or_default();
+        if known.positions.starts_with(positions) {
+            let hashes = known.hashes.get(..positions.len());
+            return Ok(hashes.unwrap_or_default().to_vec());
+        }
+        // A tile at the edge of the tree is asked for again and again while it grows.
+        let (mut hashes, new) = match positions.strip_prefix(known.positions.as_slice()) {
+            Some(new) => (known.hashes.clone(), new),
+            None => (Vec::new(), positions),
+        };
+        for position in new {
+            let mut bytes = [0; Hash::SIZE];
+            self.read_at(&mut bytes, *position)?;
+            hashes.push(Hash::from_bytes(bytes));
+        }
+        if positions.len() <= GROUP {
+            let positions = positions.to_vec();
+            let hashes = hashes.clone();
+            self.kept.insert(key, Arc::new(Group { positions, hashes }));
+        }
+        Ok(hashes)
     }
 
     /// Reads neighbours at once and picks those that are asked for.
