@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::origins::OriginTable;
+use super::value::scalar;
 use super::{ConfigError, Origin, SETTINGS};
 
 /// A value as it stands in the file.
@@ -124,15 +124,6 @@ impl Found<'_> {
                 self.errors.push(unknown(&name, origin));
             }
         }
-    }
-}
-
-pub(super) fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Boolean(switch) => Some(switch.to_string()),
-        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 

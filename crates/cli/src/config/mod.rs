@@ -4,6 +4,7 @@
 //! it. A value travels as text with its [`Origin`] until [`Effective`] turns all of them into types at once.
 
 mod effective;
+mod error;
 mod file;
 mod origin;
 mod origins;
@@ -12,8 +13,9 @@ mod table;
 mod value;
 
 pub use effective::{Effective, LogFormat, PrefetchSettings, SumlogSettings, WarmSettings};
+pub use error::ConfigError;
 pub use origin::Origin;
 pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};
-pub use resolve::{ConfigError, Resolved, ResolvedSetting, resolve, resolve_and_check};
+pub use resolve::{Resolved, ResolvedSetting, resolve, resolve_and_check};
 pub use table::{SETTINGS, Setting, ValueKind};
 pub(crate) use value::rate as parse_rate;

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use url::Url;
 use vcs::{ClientCertificate, CredentialSource, GoAuth, RouteProxy, UrlTemplate};
 
-use super::file::scalar;
+use super::value::scalar;
 use super::{ConfigError, Origin};
 
 /// One key of the table.

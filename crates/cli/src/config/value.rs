@@ -4,6 +4,19 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// A value of the configuration file as text, if it is one value.
+pub(super) fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Boolean(switch) => Some(switch.to_string()),
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}
+
 /// `500ms`, `30s`, `5m`, `2h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
