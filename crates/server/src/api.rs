@@ -8,9 +8,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gomod::{ModulePath, ModuleVersion, Version};
-use serde_json::{Value, json};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use store::Provenance;
 
-use crate::operator::OFFLINE;
+use crate::operator::{OFFLINE, Offline, Order, Report};
 use crate::ops::Failed;
 use crate::own_log::COSIGNATURES;
 use crate::state::State;
@@ -18,17 +21,39 @@ use crate::state::State;
 /// A path of the API as the `OpenAPI` document describes it.
 struct Operation {
     path: &'static str,
-    /// `get`, `post` with a body of text, or `put` with one in JSON.
     method: &'static str,
     id: &'static str,
     summary: &'static str,
     /// Name and meaning of each part of the path.
     parameters: &'static [(&'static str, &'static str)],
-    /// Media type and meaning of the answer.
-    answer: (&'static str, &'static str),
+    /// What is to be sent with the request.
+    body: Option<Content>,
+    /// The answer, and its meaning.
+    answer: (Content, &'static str),
     /// Statuses of failures, which are `text/plain`, and their meaning.
     failures: &'static [(&'static str, &'static str)],
 }
+
+/// What a body is: the type that is served or read, so that the description cannot differ from it.
+struct Content {
+    media_type: &'static str,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+const TEXT: Content = Content {
+    media_type: "text/plain",
+    schema: SchemaGenerator::subschema_for::<String>,
+};
+
+const fn json<T: JsonSchema>() -> Content {
+    Content {
+        media_type: "application/json",
+        schema: SchemaGenerator::subschema_for::<T>,
+    }
+}
+
+/// A document that is made without a type of its own.
+type Document = Map<String, Value>;
 
 const OPERATIONS: &[Operation] = &[
     Operation {
@@ -37,7 +62,8 @@ const OPERATIONS: &[Operation] = &[
         id: "addCosignatures",
         summary: "Cosignatures of the own checksum log's published head: signature lines, as C2SP tlog-witness returns them",
         parameters: &[],
-        answer: ("text/plain", "how many were taken"),
+        body: Some(TEXT),
+        answer: (TEXT, "how many were taken"),
         failures: &[
             ("400", "no signature lines"),
             ("403", "the key is none of the log's witnesses"),
@@ -58,7 +84,8 @@ const OPERATIONS: &[Operation] = &[
             ),
             ("version", "canonical version, escaped or not"),
         ],
-        answer: ("application/json", "what is on record about the version"),
+        body: None,
+        answer: (json::<Provenance>(), "what is on record about the version"),
         failures: &[
             ("400", "no module path or version"),
             ("404", "nothing is on record about this version"),
@@ -71,8 +98,9 @@ const OPERATIONS: &[Operation] = &[
         id: "getDiagnosis",
         summary: "Probes of every hop from where this server stands: its upstreams, checksum database, names, certificates and disk",
         parameters: &[],
+        body: None,
         answer: (
-            "application/json",
+            json::<Document>(),
             "what `modkeep doctor --format json` tells, about this server; one run at a time, shared by all who ask, texts in the language of Accept-Language (en or zh)",
         ),
         failures: &[("503", "the probes could not be run")],
@@ -83,8 +111,9 @@ const OPERATIONS: &[Operation] = &[
         id: "getStatus",
         summary: "Whether this server answers as it should, and with which losses it serves",
         parameters: &[],
+        body: None,
         answer: (
-            "application/json",
+            json::<Report>(),
             "status, losses with their reasons, and what is stored",
         ),
         failures: &[],
@@ -95,7 +124,8 @@ const OPERATIONS: &[Operation] = &[
         id: "getOffline",
         summary: "Whether fetching is switched off, and since when",
         parameters: &[],
-        answer: ("application/json", "`offline`, and `since` while it is"),
+        body: None,
+        answer: (json::<Offline>(), "`offline`, and `since` while it is"),
         failures: &[],
     },
     Operation {
@@ -105,7 +135,8 @@ const OPERATIONS: &[Operation] = &[
         summary: "Switches fetching off or on: `{\"offline\": true}` or false, with the token of the setting api.token as \
                   `Authorization: Bearer`",
         parameters: &[],
-        answer: ("application/json", "as it is now"),
+        body: Some(json::<Order>()),
+        answer: (json::<Offline>(), "as it is now"),
         failures: &[
             ("400", "the body is not understood"),
             ("401", "there is no token in the request"),
@@ -118,7 +149,8 @@ const OPERATIONS: &[Operation] = &[
         id: "getDescription",
         summary: "This description",
         parameters: &[],
-        answer: ("application/json", "an OpenAPI 3.1 document"),
+        body: None,
+        answer: (json::<Document>(), "an OpenAPI 3.1 document"),
         failures: &[],
     },
 ];
@@ -180,19 +212,27 @@ fn parse(rest: &str) -> Result<ModuleVersion, Failed> {
 }
 
 fn openapi() -> Value {
-    let mut paths = serde_json::Map::new();
+    let mut schemas = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        })
+        .into_generator();
+    let mut paths = Map::new();
     for operation in OPERATIONS {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method] = describe(operation);
+        path[operation.method] = describe(operation, &mut schemas);
     }
     json!({
         "openapi": "3.1.0",
         "info": { "title": "modkeep", "version": env!("CARGO_PKG_VERSION") },
         "paths": paths,
+        "components": { "schemas": schemas.take_definitions(true) },
     })
 }
 
-fn describe(operation: &Operation) -> Value {
+fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
     let parameters: Vec<Value> = operation
         .parameters
         .iter()
@@ -203,18 +243,20 @@ fn describe(operation: &Operation) -> Value {
             })
         })
         .collect();
-    let (media_type, meaning) = operation.answer;
-    let mut responses = serde_json::Map::new();
-    let content = json!({ media_type: { "schema": { "type": "object" } } });
+    let mut content = |content: &Content| {
+        let schema = (content.schema)(schemas);
+        json!({ content.media_type: { "schema": schema } })
+    };
+    let (answer, meaning) = &operation.answer;
+    let mut responses = Map::new();
     responses.insert(
         "200".to_owned(),
-        json!({ "description": meaning, "content": content }),
+        json!({ "description": meaning, "content": content(answer) }),
     );
     for (status, meaning) in operation.failures {
-        let content = json!({ "text/plain": { "schema": { "type": "string" } } });
         responses.insert(
             (*status).to_owned(),
-            json!({ "description": meaning, "content": content }),
+            json!({ "description": meaning, "content": content(&TEXT) }),
         );
     }
     let mut description = json!({
@@ -223,13 +265,8 @@ fn describe(operation: &Operation) -> Value {
         "parameters": parameters,
         "responses": responses,
     });
-    let body = match operation.method {
-        "post" => Some(json!({ "text/plain": { "schema": { "type": "string" } } })),
-        "put" => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
-        _ => None,
-    };
-    if let Some(content) = body {
-        description["requestBody"] = json!({ "required": true, "content": content });
+    if let Some(body) = &operation.body {
+        description["requestBody"] = json!({ "required": true, "content": content(body) });
     }
     description
 }

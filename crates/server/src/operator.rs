@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use depot::{Degradation, Degraded};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -53,7 +54,7 @@ pub(crate) fn router() -> Router<Arc<State>> {
 }
 
 /// A way of serving with losses, for programs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Loss {
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,8 +72,10 @@ impl From<Degradation> for Loss {
     }
 }
 
-#[derive(Serialize)]
-struct Report {
+/// How a server is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Status")]
+pub(crate) struct Report {
     version: &'static str,
     /// `ready`, `degraded` or `draining`.
     status: &'static str,
@@ -109,8 +112,9 @@ async fn status(Extract(state): Extract<Arc<State>>) -> Response {
     })
 }
 
-#[derive(Serialize)]
-struct Offline {
+/// Whether fetching is switched off, and since when.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Offline {
     offline: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
@@ -132,9 +136,11 @@ fn offline_now(state: &State) -> Offline {
     }
 }
 
-#[derive(Deserialize)]
+/// Switches fetching off or on.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Order {
+#[schemars(rename = "OfflineOrder")]
+pub(crate) struct Order {
     offline: bool,
 }
 

@@ -2,10 +2,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use gomod::{ModuleError, ModulePath, ModuleVersion, Version};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The three files of a module version that never change once published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {
     /// `.info`: version and time as JSON.

@@ -3,6 +3,7 @@ use std::fmt;
 use gomod::ModuleVersion;
 use jiff::Timestamp;
 use modzip::H1;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{FileKind, QuarantineId};
@@ -39,7 +40,7 @@ impl PinnedFile {
 }
 
 /// Why a hash was believed at first sight.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FirstSightReason {
     /// The module matches this pattern of modules that are looked up in no database.
@@ -49,7 +50,7 @@ pub enum FirstSightReason {
 }
 
 /// Why a hash could not be compared with anything yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UncheckedReason {
     /// The checksum database did not answer; in whose words.
@@ -59,7 +60,7 @@ pub enum UncheckedReason {
 }
 
 /// How a hash is believed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Verification {
     /// Not yet: it is to be checked when that is possible.

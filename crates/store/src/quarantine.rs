@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 
 use gomod::{ModulePath, Version};
 use jiff::{Timestamp, ToSpan as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::publish::sync_directory;
@@ -27,7 +28,9 @@ const LONGEST_EVIDENCE: u64 = 1 << 20;
 const TRIES: u32 = 1000;
 
 /// Names an entry of the quarantine. Ids sort by time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct QuarantineId(String);
 

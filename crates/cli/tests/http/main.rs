@@ -14,6 +14,7 @@
 
 mod absence;
 mod answers;
+mod api;
 mod disk;
 mod doctor;
 mod endpoints;

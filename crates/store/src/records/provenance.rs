@@ -1,5 +1,6 @@
 use gomod::ModuleVersion;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use sqlx::Row as _;
 
@@ -7,7 +8,7 @@ use super::Records;
 use crate::{Event, EventKind, FileKey, FileKind, Pin, Source, StoreError, Verification};
 
 /// Everything that is on record about a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Provenance {
     /// Module path.
     pub module: String,
@@ -30,7 +31,7 @@ pub struct Provenance {
 }
 
 /// Where one file came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FileProvenance {
     /// Which file.
     pub kind: FileKind,
@@ -49,7 +50,7 @@ pub struct FileProvenance {
 }
 
 /// What a file must hash to, and how that is believed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PinProvenance {
     /// The `h1:` hash.
     pub hash: String,
@@ -58,12 +59,13 @@ pub struct PinProvenance {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventProvenance {
     /// When.
     pub time: Timestamp,
     /// What.
     #[serde(flatten, serialize_with = "serialize_kind")]
+    #[schemars(with = "EventKind")]
     pub what: EventKind,
 }
 
