@@ -477,7 +477,10 @@ fn disk_full(rig: &Rig) -> Result<Shown> {
         rows: vec![row(&format!("{megabytes} MB"), Way::Through, &builds)],
         notes: vec![format!(
             "`/readyz` then says:\n\n```\n{}\n```",
-            ready.text().trim()
+            ready
+                .text()
+                .trim()
+                .replace(&*data.to_string_lossy(), "<data>")
         )],
     })
 }
