@@ -13,6 +13,7 @@ mod chaos;
 mod generated;
 mod goproxy;
 mod toolchain;
+mod transcripts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write the transcripts of docs/doctor.md, and the screens that are compared with them, as the program prints them.
+    Transcripts,
     /// Measure, and write the results to the documentation.
     Bench(bench::Options),
     /// Compare builds through modkeep with builds without it while everything fails that can, and write the results to
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             .map(|go| println!("{}", go.display())),
         Command::Online => goproxy::is_online(),
         Command::Gen { check } => generated::run(check),
+        Command::Transcripts => transcripts::write(),
         Command::Bench(options) => bench::run(&options),
         Command::Chaos(options) => chaos::run(&options),
         Command::ChaosUpstream(options) => chaos::run_upstream(&options),
