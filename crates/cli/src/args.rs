@@ -204,6 +204,10 @@ pub(crate) struct DoctorArguments {
     /// Take this address for a host, without asking anybody; may be repeated
     #[arg(long, value_name = "HOST=ADDRESS")]
     pub(crate) resolve: Vec<String>,
+    /// Hold the answers of public name servers, or of these (addresses, or https:// for DNS over HTTPS), against those of
+    /// the system; they are asked about public names only
+    #[arg(long, value_name = "SERVER", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "public")]
+    pub(crate) compare_dns: Vec<String>,
     /// Show all settings, not only those that are set or count here
     #[arg(long)]
     pub(crate) all_settings: bool,

@@ -120,6 +120,7 @@ async fn probe(depot: Depot, standpoint: Arc<Standpoint>) -> Arc<Done> {
         limits: Limits::within(LIMIT),
         repeat: 1,
         breadth: Breadth::Requests,
+        others: Vec::new(),
     };
     let ground = Ground::of_machine(standpoint.environment.clone());
     let probes = diagnose(&ground, &request, &Unwatched);

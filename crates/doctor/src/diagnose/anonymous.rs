@@ -8,7 +8,7 @@ use goenv::{Environment, Key};
 use url::Url;
 
 use super::{Diagnosis, Layout};
-use crate::probe::dns::public::{is_bogus, is_public_host};
+use crate::probe::dns::public::{is_bogus, is_public_domain};
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,21 +174,7 @@ fn is_internal(host: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     // Words without a dot would be found in the middle of sentences.
-    is_name && host.contains('.') && !is_public(host)
-}
-
-/// The host or one above it is known to everybody.
-fn is_public(host: &str) -> bool {
-    let mut rest = host;
-    loop {
-        if is_public_host(rest) {
-            return true;
-        }
-        match rest.split_once('.') {
-            Some((_, above)) if above.contains('.') => rest = above,
-            _ => return false,
-        }
-    }
+    is_name && host.contains('.') && !is_public_domain(host)
 }
 
 /// Replaces whole names only.

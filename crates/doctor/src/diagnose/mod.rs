@@ -5,6 +5,7 @@
 //! ([`goenv::trace`]). What is broken on that way is the verdict; what failed elsewhere is a symptom or does not matter.
 
 mod anonymous;
+mod bypass;
 mod json;
 mod origin;
 mod page;
@@ -26,8 +27,8 @@ use goenv::report::Report;
 use goenv::trace::{Rules, Trace};
 use gomod::{ModulePath, Revision};
 
-use crate::probe::Limits;
 use crate::probe::report::{Failure, Probe};
+use crate::probe::{Limits, Other};
 
 pub use anonymous::{Form, write_report};
 pub use remedy::{ChainFix, Remedy};
@@ -51,6 +52,8 @@ pub struct Request {
     pub repeat: usize,
     /// How much counts for the verdict.
     pub breadth: Breadth,
+    /// Resolvers whose answers about public names are held against those of the system.
+    pub others: Vec<Other>,
 }
 
 /// How much counts for a verdict.

@@ -11,6 +11,7 @@ use goenv::report::{Machine, Report};
 use goenv::trace::SumdbWay;
 use gomod::{ModuleVersion, Revision};
 
+use super::bypass::bypass;
 use super::survey::{clock, repeat, survey};
 use super::sweep::{Requirement, State, cache_damage, sweep};
 use super::verdict::judge;
@@ -107,7 +108,7 @@ async fn examine(
         rules: &rules,
     };
     let mut found = Found {
-        hops: vec![local::machine()],
+        hops: vec![local::machine(&ground.root)],
         findings,
         ..Found::default()
     };
@@ -116,6 +117,9 @@ async fn examine(
     found.refusal = refusal(&case, &open);
     if found.refusal.is_none() {
         ask(&net, &case, &mut way, &mut found, watcher).await;
+        let trace = way.trace(&case);
+        let tried = bypass(ground, &net, &case, &trace, &mut found.route).await;
+        found.hops.extend(tried);
     }
     let trace = way.trace(&case);
     for asked in std::mem::take(&mut way.asked).into_values() {
@@ -163,7 +167,7 @@ async fn ask(net: &Net, case: &Case<'_>, way: &mut Way, found: &mut Found, watch
     let entries = list.map(|list| list.entries).unwrap_or_default();
     let database = database(case, &open.sumdb, found);
     let base = base(net, database.as_ref(), &entries);
-    let survey = survey(net, &open);
+    let survey = survey(net, &open, &case.request.others);
     let servers = way.ask_servers(net, case, &open, watcher);
     let ((), relay, survey) = tokio::join!(servers, base, survey);
     way.ask_repository(net, case, watcher).await;

@@ -13,10 +13,11 @@ use url::Url;
 use super::Case;
 use super::run::Found;
 use crate::probe::dns::View;
+use crate::probe::dns::others::compare;
 use crate::probe::fetch::proxy_for;
 use crate::probe::goproxy::probe_goproxy;
 use crate::probe::report::{Check, Failure, Probe};
-use crate::probe::{Net, tcp};
+use crate::probe::{Net, Other, tcp};
 
 /// The clock counts as wrong from so many seconds on: certificates, and so everything else, are judged by it.
 const CLOCK_TOLERANCE: u64 = 300;
@@ -36,7 +37,7 @@ pub(super) struct Survey {
     pub(super) risks: Vec<Failure>,
 }
 
-pub(super) async fn survey(net: &Net, open: &Trace) -> Survey {
+pub(super) async fn survey(net: &Net, open: &Trace, others: &[Other]) -> Survey {
     let urls = servers(open)
         .map(|url| url.as_url().clone())
         .filter(|url| url.scheme() != "file");
@@ -51,7 +52,12 @@ pub(super) async fn survey(net: &Net, open: &Trace) -> Survey {
         hosts.extend(target.as_ref().and_then(host_and_port));
     }
     let mut survey = Survey::default();
-    let looks = join_all(hosts.iter().map(|(host, port)| look_at(net, host, *port))).await;
+    let looks = join_all(
+        hosts
+            .iter()
+            .map(|(host, port)| look_at(net, host, *port, others)),
+    )
+    .await;
     for (probes, risks) in looks {
         survey.probes.extend(probes);
         survey.risks.extend(risks);
@@ -65,12 +71,17 @@ fn host_and_port(url: &Url) -> Option<(String, u16)> {
 }
 
 /// Every resolver's answer for a host, and every address of it.
-async fn look_at(net: &Net, host: &str, port: u16) -> (Vec<Probe>, Vec<Failure>) {
+async fn look_at(net: &Net, host: &str, port: u16, others: &[Other]) -> (Vec<Probe>, Vec<Failure>) {
     let looked = net.resolver.look_up(host).await;
     let mut probes: Vec<Probe> = looked.views.iter().map(|view| view.probe(host)).collect();
     let mut risks = Vec::new();
     if let Some(place) = &looked.hosts_entry {
         probes.push(Probe::new(Check::Resolver, Hop::Dns, host).fact("hosts-file", place.clone()));
+    }
+    if !others.is_empty() {
+        let (told, suspicion) = compare(net, others, host, &looked).await;
+        probes.extend(told);
+        risks.extend(suspicion);
     }
     if looked.result.is_ok() {
         let first_usable = looked

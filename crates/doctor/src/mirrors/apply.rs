@@ -68,6 +68,7 @@ pub async fn apply(
         limits: Limits::within(request.total),
         repeat: 1,
         breadth: diagnose::Breadth::Requests,
+        others: Vec::new(),
     };
     let diagnosis = tokio::select! {
         diagnosis = diagnose(ground, &trial, watcher) => diagnosis,

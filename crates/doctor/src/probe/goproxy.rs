@@ -15,6 +15,7 @@ use super::Net;
 use super::dns::public::is_public_host;
 use super::fetch::{Answer, Fetched, Part, fetch};
 use super::report::{Check, Failure, Outcome, Phases, Probe, Reason};
+use super::tls::certificate::is_public_authority;
 
 /// Most bytes of a list, a `.info` or a `.mod` that are kept.
 const SMALL_FILE: usize = 4 << 20;
@@ -413,6 +414,11 @@ pub(crate) fn described(check: Check, hop: Hop, fetched: &Fetched) -> Probe {
     if !fetched.redirects.is_empty() {
         probe = probe.fact("redirect", fetched.redirects.join(" "));
     }
+    if let (Some(certificate), Ok(_)) = (&fetched.certificate, &fetched.result)
+        && is_intercepted(fetched, &certificate.issuer_organisation)
+    {
+        probe = probe.fact("intercepted-by", certificate.issuer.clone());
+    }
     if let Ok(answer) = &fetched.result {
         probe = probe
             .fact("status", answer.status.to_string())
@@ -433,6 +439,15 @@ pub(crate) fn described(check: Check, hop: Hop, fetched: &Fetched) -> Probe {
         }
     }
     probe
+}
+
+/// A host that everybody reaches with a certificate of a public authority has one of another that this machine trusts:
+/// somebody on the way decrypts what is sent.
+fn is_intercepted(fetched: &Fetched, organisation: &str) -> bool {
+    let url = Url::parse(&fetched.url).ok();
+    url.and_then(|url| url.host_str().map(is_public_host))
+        .unwrap_or_default()
+        && !is_public_authority(organisation)
 }
 
 /// Bytes in a second, for bodies that are big enough to say something.

@@ -28,6 +28,7 @@ use goenv::netrc::Netrc;
 use tokio::time::Instant;
 
 pub use dns::config::{HostsFile, ResolvConf};
+pub use dns::others::Other;
 pub use tls::roots::Roots;
 
 /// How long each phase may take.

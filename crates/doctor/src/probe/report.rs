@@ -73,6 +73,8 @@ pub enum Check {
     Discovery,
     /// `git ls-remote` of the repository.
     Repository,
+    /// The same with one hop left out.
+    Bypass,
     /// One request repeated.
     Repeat,
     /// A module of the project.
@@ -83,7 +85,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Settings,
         Self::Machine,
         Self::Resolver,
@@ -99,6 +101,7 @@ impl Check {
         Self::SumdbLookup,
         Self::Discovery,
         Self::Repository,
+        Self::Bypass,
         Self::Repeat,
         Self::Requirement,
         Self::Disk,
@@ -122,6 +125,7 @@ impl Check {
             Self::SumdbLookup => "sumdb-lookup",
             Self::Discovery => "discovery",
             Self::Repository => "repository",
+            Self::Bypass => "bypass",
             Self::Repeat => "repeat",
             Self::Requirement => "requirement",
             Self::Disk => "disk",
@@ -239,6 +243,7 @@ pub const FACTS: &[&str] = &[
     "bytes",
     "bytes-per-second",
     "credentials",
+    "denied",
     "expires",
     "failures",
     "firewall",
@@ -247,6 +252,7 @@ pub const FACTS: &[&str] = &[
     "interfaces",
     "issuer",
     "offset",
+    "proof",
     "protocol",
     "redirect",
     "repository",

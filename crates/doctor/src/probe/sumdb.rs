@@ -1,7 +1,8 @@
 //! The checksum database: through the proxies that relay it, else directly, as `go` chooses (modfetch/sumdb.go).
 
-use ::sumdb::note::{Note, VerifierKey, Verifiers};
-use ::sumdb::tlog::parse_record;
+use ::sumdb::client::{Answer, Client, Operation as _, ProvenRecord, Request, Step};
+use ::sumdb::note::VerifierKey;
+use ::sumdb::record::Part as RecordPart;
 use fault::{Hop, Label};
 use goenv::goproxy::{Entry, Fallback, Target};
 use goenv::gosumdb::SumdbSetting;
@@ -111,7 +112,8 @@ fn relay(fetched: Fetched) -> Result<bool, Failure> {
     }
 }
 
-/// Asks for the record of a module version and holds what was downloaded against it.
+/// Asks for the record of a module version, proves that it is in the log, as `go` does, and holds what was downloaded
+/// against it.
 pub(crate) async fn look_up(
     net: &Net,
     setting: &SumdbSetting,
@@ -119,23 +121,97 @@ pub(crate) async fn look_up(
     module: &ModuleVersion,
     downloaded: Downloaded,
 ) -> Probe {
-    let below = format!(
-        "lookup/{}@{}",
-        module.path().escaped(),
-        module.version().escaped()
-    );
-    let fetched = fetch(net, &join(&base.url, &below), Part::Whole, LARGEST).await;
-    let probe = described(Check::SumdbLookup, Hop::Sumdb, &fetched);
-    let host = base.url.host_str().unwrap_or_default().to_owned();
-    let outcome =
-        record(fetched, &host).and_then(|body| verify(&body, setting, module, downloaded));
+    let mut inquiry = Inquiry {
+        net,
+        base,
+        probe: Probe::new(Check::SumdbLookup, Hop::Sumdb, base.url.to_string()),
+        failure: None,
+    };
+    let outcome = match inquiry.prove(setting, module).await {
+        Ok(proven) => compare(&proven, setting, downloaded).map(|()| proven),
+        Err(failure) => Err(failure),
+    };
     match outcome {
-        Ok(()) => probe,
+        Ok(proven) => {
+            let place = format!("{}/{}", proven.id(), proven.tree().size());
+            inquiry.probe.fact("proof", place)
+        }
         Err(mut failure) => {
             failure.subjects.module = Some(module.path().to_string());
             failure.subjects.version = Some(module.version().to_string());
-            failure.subjects.host = Some(host);
-            probe.failed(failure)
+            failure.subjects.host = Some(base.url.host_str().unwrap_or_default().to_owned());
+            inquiry.probe.failed(failure)
+        }
+    }
+}
+
+/// Questions to a database of which nothing is known yet, and nothing is kept.
+struct Inquiry<'a> {
+    net: &'a Net,
+    base: &'a Base,
+    probe: Probe,
+    /// The first request that failed.
+    failure: Option<Failure>,
+}
+
+impl Inquiry<'_> {
+    async fn prove(
+        &mut self,
+        setting: &SumdbSetting,
+        module: &ModuleVersion,
+    ) -> Result<ProvenRecord, Failure> {
+        let SumdbSetting::Database { key, name, .. } = setting else {
+            return Err(Failure::new(Label::SumdbUnreachable, "GOSUMDB=off"));
+        };
+        let bad = |error: &dyn std::fmt::Display| {
+            Failure::new(
+                Label::SumdbMismatch,
+                format!("SECURITY ERROR: {name}: {error}"),
+            )
+        };
+        let key = VerifierKey::parse(key).map_err(|error| bad(&error))?;
+        let client = Client::new(key).map_err(|error| bad(&error))?;
+        let mut operation = client.lookup(module.clone());
+        loop {
+            let requests = match operation.step() {
+                Ok(Step::Done(proven)) => return Ok(proven),
+                Ok(Step::Ask(requests)) => requests,
+                Err(error) => return Err(self.failure.take().unwrap_or_else(|| bad(&error))),
+            };
+            for request in requests {
+                let answer = match &request {
+                    Request::ReadLatest | Request::ReadCache { .. } => {
+                        Answer::Absent(String::new())
+                    }
+                    Request::SwapLatest { .. } | Request::WriteCache { .. } => Answer::Done,
+                    Request::ReadRemote { path } => self.read(path).await,
+                };
+                if let Err(error) = operation.answer(request, answer) {
+                    return Err(self.failure.take().unwrap_or_else(|| bad(&error)));
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self, path: &str) -> Answer {
+        let url = join(&self.base.url, path.trim_start_matches('/'));
+        let fetched = fetch(self.net, &url, Part::Whole, LARGEST).await;
+        let is_lookup = path.starts_with("/lookup/");
+        if is_lookup {
+            self.probe = described(Check::SumdbLookup, Hop::Sumdb, &fetched);
+        }
+        let host = self.base.url.host_str().unwrap_or_default().to_owned();
+        match record(fetched, &host) {
+            Ok(body) => Answer::Data(body),
+            Err(mut failure) => {
+                // Whoever relays the records relays the proofs too.
+                if !is_lookup && self.base.is_relayed && failure.label == Label::Sumdb404 {
+                    failure.label = Label::SumdbProxyUnsupported;
+                }
+                let words = failure.evidence.join("; ");
+                self.failure.get_or_insert(failure);
+                Answer::Failed(words.into())
+            }
         }
     }
 }
@@ -187,50 +263,33 @@ fn unreachable(failure: Failure, host: &str) -> Failure {
     }
 }
 
-fn verify(
-    body: &[u8],
+/// What was downloaded must be what the database says.
+fn compare(
+    proven: &ProvenRecord,
     setting: &SumdbSetting,
-    module: &ModuleVersion,
     downloaded: Downloaded,
 ) -> Result<(), Failure> {
-    let SumdbSetting::Database { key, name, .. } = setting else {
+    let SumdbSetting::Database { name, .. } = setting else {
         return Ok(());
     };
-    let bad = |error: &dyn std::fmt::Display| {
-        Failure::new(
-            Label::SumdbMismatch,
-            format!("SECURITY ERROR: {name}: {error}"),
-        )
-    };
-    let (_, text, note) = parse_record(body).map_err(|error| bad(&error))?;
-    let verifiers = VerifierKey::parse(key)
-        .and_then(|key| Verifiers::new([key]))
-        .map_err(|error| bad(&error))?;
-    Note::parse(note)
-        .and_then(|note| note.verify(&verifiers))
-        .map_err(|error| bad(&error))?;
     let parts = [
-        (
-            format!("{} {} ", module.path(), module.version()),
-            downloaded.zip,
-        ),
-        (
-            format!("{} {}/go.mod ", module.path(), module.version()),
-            downloaded.go_mod,
-        ),
+        (RecordPart::Zip, "", downloaded.zip),
+        (RecordPart::GoMod, "/go.mod", downloaded.go_mod),
     ];
-    for (prefix, hash) in parts {
+    for (part, ending, hash) in parts {
         let Some(found) = hash.map(|hash| hash.to_string()) else {
             continue;
         };
-        let stated: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(&prefix))
+        let stated: Vec<&str> = proven
+            .lines(part)
+            .iter()
+            .filter_map(|line| line.split_whitespace().next_back())
             .collect();
         if !stated.is_empty() && !stated.contains(&found.as_str()) {
+            let module = proven.module();
             return Err(Failure::new(
                 Label::SumdbMismatch,
-                format!("SECURITY ERROR: verifying {prefix}: checksum mismatch"),
+                format!("SECURITY ERROR: verifying {module}{ending}: checksum mismatch"),
             )
             .because(format!("downloaded: {found}"))
             .because(format!("{name}: {}", stated.join(" "))));

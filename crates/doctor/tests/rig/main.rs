@@ -6,6 +6,7 @@
     reason = "tests; their tables are long and say what ran"
 )]
 
+mod compared;
 mod dns;
 mod healthy;
 mod mended;

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use doctor::diagnose::{Breadth, Diagnosis, Request, Unwatched, diagnose, diagnose_project};
-use doctor::probe::{Ground, HostsFile, Limits, ResolvConf};
+use doctor::probe::{Ground, HostsFile, Limits, Other, ResolvConf};
 use goenv::Environment;
 use gomod::{ModulePath, Revision};
 use modzip::hash_go_mod;
 use sumdb::note::{KeyName, Note, SignerKey};
+use sumdb::tlog::Hash;
 use tempfile::TempDir;
 use testkit::{Answer, Module, Tree, UpstreamServer};
 
@@ -37,6 +38,7 @@ pub(crate) struct Scene {
     pub(crate) revision: Option<String>,
     pub(crate) clock_shift: i64,
     pub(crate) repeat: usize,
+    pub(crate) others: Vec<Other>,
     signer: SignerKey,
     tree: Tree,
 }
@@ -65,6 +67,7 @@ impl Scene {
             revision: Some(VERSION.to_owned()),
             clock_shift: 0,
             repeat: 1,
+            others: Vec::new(),
             signer,
             home,
             tree,
@@ -98,10 +101,14 @@ impl Scene {
     /// What the database says of the module.
     pub(crate) fn record(&self, zip: &str, go_mod: &str) {
         let record = format!("{MODULE} {VERSION} {zip}\n{MODULE} {VERSION}/go.mod {go_mod}\n");
-        let head = "go.sum database tree\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
-        let mut note = Note::new(head).unwrap();
+        let root = Hash::of_record(record.as_bytes());
+        let mut note = Note::new(format!("go.sum database tree\n1\n{root}\n")).unwrap();
         note.sign(&self.signer).unwrap();
         let answer = Answer::text(&format!("0\n{record}\n{note}"));
+        self.upstream.answer(
+            "/sumdb/sum.rig.test/tile/8/0/000.p/1",
+            Answer::status(200).body(root.as_bytes().to_vec()),
+        );
         self.upstream.answer(
             format!("/sumdb/sum.rig.test/lookup/{MODULE}@{VERSION}").as_str(),
             answer,
@@ -184,6 +191,7 @@ impl Scene {
             limits: Limits::within(limit),
             repeat: self.repeat,
             breadth: Breadth::Everything,
+            others: self.others.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use ::doctor::diagnose::{
     write_report,
 };
 use ::doctor::probe::report::Probe;
-use ::doctor::probe::{Ground, Limits};
+use ::doctor::probe::{Ground, Limits, Other};
 use fault::Lang;
 use goenv::{Environment, Shell};
 use gomod::{ModulePath, Revision};
@@ -151,7 +151,20 @@ fn request(arguments: &DoctorArguments) -> Result<Request, CannotDo> {
         limits: Limits::within(Duration::from_secs_f64(arguments.timeout)),
         repeat: arguments.repeat,
         breadth: Breadth::Everything,
+        others: others(&arguments.compare_dns)?,
     })
+}
+
+/// Name servers to compare with.
+fn others(asked: &[String]) -> Result<Vec<Other>, CannotDo> {
+    let mut others = Vec::new();
+    for text in asked {
+        match text.as_str() {
+            "public" => others.extend(Other::public()),
+            text => others.push(text.parse().map_err(CannotDo::new)?),
+        }
+    }
+    Ok(others)
 }
 
 fn ground(environment: &Environment, arguments: &DoctorArguments) -> Result<Ground, CannotDo> {

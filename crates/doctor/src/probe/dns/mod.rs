@@ -1,6 +1,7 @@
 //! From a name to addresses, asked of every resolver of the system at once and judged as Go's resolver would.
 
 pub(crate) mod config;
+pub(crate) mod others;
 pub(crate) mod public;
 pub(crate) mod wire;
 

@@ -28,6 +28,20 @@ pub(crate) fn is_public_host(host: &str) -> bool {
     PUBLIC.contains(&host.as_str())
 }
 
+/// The host or one above it is known to everybody.
+pub(crate) fn is_public_domain(host: &str) -> bool {
+    let mut rest = host;
+    loop {
+        if is_public_host(rest) {
+            return true;
+        }
+        match rest.split_once('.') {
+            Some((_, above)) if above.contains('.') => rest = above,
+            _ => return false,
+        }
+    }
+}
+
 /// True for a host whose servers are Google's, which some networks filter as a whole.
 pub(crate) fn is_google_host(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_lowercase();

@@ -178,6 +178,21 @@ async fn exchange_over_tcp(server: SocketAddr, name: &str, family: Family) -> io
     })
 }
 
+/// A question as a parameter of a URL (RFC 8484, section 4.1: number 0, base 64 for URLs without padding).
+pub(crate) fn question_in_url(name: &str, family: Family) -> Option<String> {
+    use base64::Engine as _;
+    let question = question(0, name, family)?;
+    Some(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(question))
+}
+
+/// The answer to such a question.
+pub(crate) fn answer_in_body(body: &[u8], family: Family) -> Said {
+    match parse(body, 0, family) {
+        Some(Parsed::Said(said)) => said,
+        Some(Parsed::Truncated) | None => Said::Unusable("malformed answer"),
+    }
+}
+
 /// `None` for a name that no DNS message can hold: such a name does not exist.
 fn question(id: u16, name: &str, family: Family) -> Option<Vec<u8>> {
     let mut packet = Packet::new_query(id);

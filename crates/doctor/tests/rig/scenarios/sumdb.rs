@@ -1,6 +1,6 @@
 //! The checksum database.
 
-use testkit::Fault;
+use testkit::{Answer, Fault};
 
 use super::{Build, PLENTY, Scenario, fails, scenario};
 use crate::servers::closed;
@@ -35,6 +35,23 @@ pub(super) fn table() -> Vec<Scenario> {
             |scene| {
                 let other = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
                 scene.record(other, other);
+            }
+        ),
+        scenario!(
+            "the record is not in the log",
+            SumdbMismatch,
+            PLENTY,
+            |scene| {
+                let tile = Answer::status(200).body(vec![7; 32]);
+                fails(scene, "*/tile/8/0/000.p/1", Fault::Answer(tile));
+            }
+        ),
+        scenario!(
+            "the proxy relays records without their proofs",
+            SumdbProxyUnsupported,
+            PLENTY,
+            |scene| {
+                fails(scene, "*/tile/8/0/000.p/1", Fault::status(404));
             }
         ),
     ]
