@@ -208,6 +208,9 @@ pub(crate) struct DoctorArguments {
     /// the system; they are asked about public names only
     #[arg(long, value_name = "SERVER", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "public")]
     pub(crate) compare_dns: Vec<String>,
+    /// Read this proxy auto-configuration file too, and say what it would do; may be repeated
+    #[arg(long, value_name = "URL|FILE")]
+    pub(crate) pac: Vec<String>,
     /// Show all settings, not only those that are set or count here
     #[arg(long)]
     pub(crate) all_settings: bool,

@@ -92,11 +92,22 @@ fn a_broken_hop_is_named_with_its_fix_in_both_languages() {
     assert_eq!(english.status.code(), Some(1), "{said}");
     assert!(said.contains("The first broken hop is goproxy"), "{said}");
     assert!(said.contains("[goproxy / goproxy-5xx]"), "{said}");
-    // Set in the environment, so that the file of `go env -w` would change nothing.
-    assert!(said.contains("$ export GOPROXY="), "{said}");
+    // A server of one's own is not exchanged for others.
+    assert!(!said.contains("$ export GOPROXY="), "{said}");
     assert!(!said.contains("$ go env -w GOPROXY="), "{said}");
     let chinese = text(&scene.doctor(&["--lang", "zh"]).stdout);
     assert!(chinese.contains("第一个故障环节是 goproxy"), "{chinese}");
+}
+
+#[test]
+fn a_module_that_ones_own_server_does_not_have_may_be_asked_for_behind_it() {
+    let scene = Scene::new();
+    scene.upstream.fail("*", Fault::status(404));
+    let said = text(&scene.doctor(&[]).stdout);
+    // Set in the environment, so that the file of `go env -w` would change nothing.
+    let fix = format!("$ export GOPROXY={},direct", scene.upstream.url());
+    assert!(said.contains(&fix), "{said}");
+    assert!(!said.contains("$ go env -w GOPROXY="), "{said}");
 }
 
 #[test]

@@ -17,6 +17,8 @@ use testkit::{Fault, Module, Tree, UpstreamServer, workspace_root};
 const SERVER: &str = "goproxy.corp.example";
 /// Its address in what people read.
 const ADDRESS: &str = "192.0.2.10";
+/// The host that stands for the HTTP proxy of a company, and its address.
+const PROXY: (&str, &str) = ("proxy.corp.example", "192.0.2.20");
 
 /// A home directory, a module server, and how they are called in what people read.
 struct Stage {
@@ -94,8 +96,7 @@ impl Stage {
             .replace(self.home.path().to_str().unwrap(), "~")
             .replace(&format!("{ADDRESS}{port}"), ADDRESS)
             .replace(&format!("127.0.0.1{port}"), &format!("{ADDRESS}:80"))
-            .replace(&format!("{SERVER}{port}"), SERVER)
-            .replace("127.0.0.1", ADDRESS);
+            .replace(&format!("{SERVER}{port}"), SERVER);
         without_machine(&with_even_times(&text))
     }
 }
@@ -116,12 +117,11 @@ fn with_even_times(text: &str) -> String {
                 .parse::<f64>()
                 .is_ok();
             if is_number {
-                out[at] = if bare == "ms" { "1 " } else { "0 " };
+                out[at] = if bare == "ms" { "1" } else { "0" };
             }
         }
         out.extend([bare, end]);
     }
-    // The number stands before its blank.
     out.concat()
 }
 
@@ -172,7 +172,7 @@ fn hold_against(file: &Path, made: &str) {
 
 fn fails_upstream() -> Stage {
     let stage = Stage::new();
-    stage.settings(&format!("GOPROXY={}\nGOSUMDB=off\n", stage.url()));
+    stage.settings(&format!("GOPROXY={}\nGONOSUMDB=example.com\n", stage.url()));
     stage.upstream.fail("*", Fault::status(503));
     stage
 }
@@ -221,21 +221,25 @@ impl Stage {
     /// With an HTTP proxy in the environment, of whose origin nothing is said.
     fn with_proxy(&self, typed: &str, proxy: SocketAddr) -> String {
         let arguments: Vec<&str> = typed.split(' ').skip(1).collect();
-        let resolve = format!("{SERVER}=127.0.0.1");
+        let resolve = [SERVER, PROXY.0].map(|host| format!("--resolve={host}=127.0.0.1"));
+        let port = proxy.port();
         let output = Command::new(env!("CARGO_BIN_EXE_modkeep"))
             .args(arguments)
-            .args(["--timeout", "60", "--resolve", &resolve])
+            .args(["--timeout", "60"])
+            .args(resolve)
             .env_clear()
             .env("HOME", self.home.path())
             .env("PATH", "/nonexistent")
             .env("LC_ALL", "C")
             .env("COLUMNS", "1000")
-            .env("HTTPS_PROXY", format!("http://{proxy}"))
+            .env("HTTPS_PROXY", format!("http://{}:{port}", PROXY.0))
             .current_dir(&self.directory)
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let text = text.replace(&proxy.to_string(), "proxy.corp.example:3128");
+        let text = text
+            .replace(&proxy.to_string(), &format!("{}:3128", PROXY.1))
+            .replace(&format!("{}:{port}", PROXY.0), &format!("{}:3128", PROXY.0));
         let text = self.as_read(&text);
         let lines = text.lines().map(|line| match line.split_once("; set ") {
             Some((before, _)) => format!("{before})"),
@@ -256,7 +260,7 @@ fn the_transcripts_of_the_documentation_are_what_is_printed() {
     while let Some((before, after)) = rest.split_once("```console\n") {
         let (_, behind) = after.split_once("```\n").unwrap();
         let transcript = transcripts.next().unwrap();
-        made.push_str(&format!("{before}```console\n{transcript}```\n"));
+        made.extend([before, "```console\n", &transcript, "```\n"]);
         rest = behind;
     }
     made.push_str(rest);
@@ -303,7 +307,7 @@ fn wrapped(text: &str, width: usize) -> String {
         }
         let mut current = String::new();
         for word in line.trim_start().split(' ') {
-            let pad = indent + if current.is_empty() { 0 } else { 1 };
+            let pad = indent + usize::from(!current.is_empty());
             if !current.trim().is_empty() && columns(&current) + columns(word) + pad > width {
                 lines.push(format!("{}{current}", " ".repeat(indent)));
                 current = format!("  {word}");

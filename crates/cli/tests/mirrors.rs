@@ -143,7 +143,7 @@ fn what_is_applied_is_in_force_and_the_private_settings_are_not_touched() {
         "GOPROXY=direct\nGONOSUMDB=*.corp.example.com\n",
     )
     .unwrap();
-    let output = scene.run(&["--apply"]);
+    let output = scene.run(&["--apply", "--yes"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let settings = std::fs::read_to_string(scene.go_env()).unwrap();
     let (first, second) = (scene.mirrors[0].url(), scene.mirrors[1].url());
@@ -159,6 +159,34 @@ fn what_is_applied_is_in_force_and_the_private_settings_are_not_touched() {
         text(&again.stdout).contains("nothing to change"),
         "{}",
         text(&again.stdout)
+    );
+}
+
+#[test]
+fn without_a_yes_nothing_is_applied() {
+    let scene = Scene::new();
+    let before = std::fs::read_to_string(scene.go_env()).unwrap();
+    // Nobody answers: tests have no input.
+    let output = scene.run(&["--apply"]);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("go env -w") && said.contains("[y/N]"),
+        "{said}"
+    );
+    assert!(said.contains("Nothing has been changed"), "{said}");
+    assert_eq!(std::fs::read_to_string(scene.go_env()).unwrap(), before);
+}
+
+#[test]
+fn a_host_that_is_to_be_skipped_is_not_contacted() {
+    let scene = Scene::new();
+    let output = scene.run(&["--skip", "0.0.1", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    assert!(
+        scene
+            .mirrors
+            .iter()
+            .all(|mirror| mirror.requests().is_empty())
     );
 }
 

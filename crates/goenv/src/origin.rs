@@ -28,6 +28,13 @@ pub enum Origin {
         /// Line, from 1.
         line: usize,
     },
+    /// The project's go.mod or go.work.
+    ProjectFile {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1, where it is a line that says so.
+        line: Option<usize>,
+    },
     /// Another setting.
     Inherited {
         /// That setting.
@@ -44,6 +51,11 @@ impl fmt::Display for Origin {
             Self::UserFile { path, line } | Self::GorootFile { path, line } => {
                 write!(f, "{}:{line}", path.display())
             }
+            Self::ProjectFile {
+                path,
+                line: Some(line),
+            } => write!(f, "{}:{line}", path.display()),
+            Self::ProjectFile { path, line: None } => path.display().fmt(f),
             Self::Inherited { from } => write!(f, "inherited from {from}"),
             Self::Default => f.write_str("default"),
         }

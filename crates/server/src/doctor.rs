@@ -121,6 +121,7 @@ async fn probe(depot: Depot, standpoint: Arc<Standpoint>) -> Arc<Done> {
         repeat: 1,
         breadth: Breadth::Requests,
         others: Vec::new(),
+        auto_configs: Vec::new(),
     };
     let ground = Ground::of_machine(standpoint.environment.clone());
     let probes = diagnose(&ground, &request, &Unwatched);
@@ -140,6 +141,7 @@ async fn probe(depot: Depot, standpoint: Arc<Standpoint>) -> Arc<Done> {
             is_fatal: false,
             findings: Vec::new(),
             chain: None,
+            proxy: None,
         });
     }
     Arc::new(Done {

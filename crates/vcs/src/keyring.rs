@@ -64,6 +64,8 @@ struct Kept {
     /// By prefix of URLs without scheme.
     by_prefix: HashMap<String, (Credentials, Instant)>,
     goauth_ran: bool,
+    /// Why a method of GOAUTH brought nothing when it was last run.
+    trouble: Option<String>,
 }
 
 impl std::fmt::Debug for Kept {
@@ -103,6 +105,11 @@ impl Keyring {
             CredentialSource::Command(words) => self.kept_or(url, attempt, words.clone()).await,
             CredentialSource::GoAuth(goauth) => self.goauth(goauth, url, attempt).await,
         }
+    }
+
+    /// Why a method of GOAUTH brought nothing when it was last run; without anything that it printed.
+    pub async fn trouble(&self) -> Option<String> {
+        self.kept.lock().await.trouble.clone()
     }
 
     fn netrc(&self, url: &str) -> Result<Option<Credentials>, Error> {
@@ -206,6 +213,9 @@ impl Keyring {
         if let Some(error) = trouble {
             // As for go, another method, or nothing at all, may do.
             tracing::warn!(%error, "GOAUTH");
+            kept.trouble = Some(error.to_string());
+        } else if attempt == Attempt::Refused {
+            kept.trouble = None;
         }
         let mut prefix = trimmed(url);
         loop {

@@ -19,6 +19,9 @@ pub(crate) struct MirrorsArguments {
     /// Compare only what GOPROXY and --add name
     #[arg(long)]
     pub(crate) no_catalogue: bool,
+    /// Leave this host and those below it out: they are not even contacted; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) skip: Vec<String>,
     /// Measure with this public module; may be repeated [default: three small public modules]
     #[arg(long, value_name = "MODULE[@VERSION]")]
     pub(crate) module: Vec<String>,
@@ -31,9 +34,12 @@ pub(crate) struct MirrorsArguments {
     /// Take this address for a host, without asking anybody; may be repeated
     #[arg(long, value_name = "HOST=ADDRESS")]
     pub(crate) resolve: Vec<String>,
-    /// Write what is recommended with go env -w, try it, and take it back if it does not work
+    /// Ask, write what is recommended with go env -w, try it, and take it back if it does not work
     #[arg(long, conflicts_with = "watch")]
     pub(crate) apply: bool,
+    /// With --apply: do not ask
+    #[arg(long, requires = "apply")]
+    pub(crate) yes: bool,
     /// Check again and again, print what goes down or up, and keep a history
     #[arg(long)]
     pub(crate) watch: bool,

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::doctor::diagnose::{Unwatched, Watcher};
+use ::doctor::diagnose::{Unwatched, Watcher, word};
 use ::doctor::mirrors::{
     self, Advice, Blocked, Comparison, Database, History, Kind, Layout, Record, Remark, Request,
     Sample, State, Surroundings, Watch,
@@ -18,6 +18,7 @@ use goenv::{Environment, GoEnv, Key, RedactedUrl, Shell};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::doctor::is_agreed;
 use super::{CannotDo, Status};
 use crate::args::{Format, MirrorsArguments};
 use crate::output;
@@ -136,6 +137,15 @@ impl Run<'_> {
         let Some(sample) = sample else {
             return Err(CannotDo::new("--apply: there is no sample to try it with"));
         };
+        if !self.arguments.yes {
+            let shell = Shell::of(self.environment);
+            output::note(format!("    $ {}", fix.command(shell)));
+            output::note(word(lang, "mend", "question"));
+            if !is_agreed() {
+                output::note(word(lang, "mend", "declined"));
+                return Ok(());
+            }
+        }
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         mirrors::apply(
             self.ground,
@@ -238,13 +248,24 @@ async fn interrupted() {
     }
 }
 
+/// Whether a host, or one above it, is among those that are not to be contacted.
+fn is_skipped(host: Option<&str>, skipped: &[String]) -> bool {
+    let host = host.unwrap_or_default();
+    skipped.iter().any(|skipped| {
+        let skipped = skipped.trim_matches('.').to_ascii_lowercase();
+        let rest = host.strip_suffix(skipped.as_str());
+        !skipped.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
 fn request(settings: &GoEnv, arguments: &MirrorsArguments) -> Result<Request, CannotDo> {
     let mut added: Vec<RedactedUrl> = Vec::new();
     for text in &arguments.add {
         added.extend(add(text)?);
     }
     let goproxy = ProxyList::parse(settings.value(Key::GOPROXY)).ok();
-    let candidates = mirrors::candidates(&added, goproxy.as_ref(), !arguments.no_catalogue);
+    let mut candidates = mirrors::candidates(&added, goproxy.as_ref(), !arguments.no_catalogue);
+    candidates.retain(|candidate| !is_skipped(candidate.url.as_url().host_str(), &arguments.skip));
     if candidates.is_empty() {
         return Err(CannotDo::new(
             "there is no mirror to compare: GOPROXY names none; name some with --add",

@@ -5,7 +5,9 @@
 //! ([`goenv::trace`]). What is broken on that way is the verdict; what failed elsewhere is a symptom or does not matter.
 
 mod anonymous;
+mod auto_config;
 mod bypass;
+mod found;
 mod json;
 mod origin;
 mod page;
@@ -54,6 +56,8 @@ pub struct Request {
     pub breadth: Breadth,
     /// Resolvers whose answers about public names are held against those of the system.
     pub others: Vec<Other>,
+    /// Proxy auto-configuration files, by URL or path, beside those that this machine has set.
+    pub auto_configs: Vec<String>,
 }
 
 /// How much counts for a verdict.
@@ -111,6 +115,8 @@ pub struct Cause {
     pub findings: Vec<goenv::Finding>,
     /// Another order of the servers in GOPROXY under which the module is found.
     pub chain: Option<ChainFix>,
+    /// The variables that send `go` through the proxy that browsers use.
+    pub proxy: Option<goenv::fix::Fix>,
 }
 
 impl Cause {

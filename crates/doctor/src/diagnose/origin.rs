@@ -28,7 +28,9 @@ pub(super) fn origin(origin: &Origin, lang: Lang) -> String {
         Origin::Environment { name } => filled("environment", name),
         Origin::Inherited { from } => filled("inherited", from.name()),
         Origin::Default => word(lang, "origin", "default").to_owned(),
-        Origin::UserFile { .. } | Origin::GorootFile { .. } => origin.to_string(),
+        Origin::UserFile { .. } | Origin::GorootFile { .. } | Origin::ProjectFile { .. } => {
+            origin.to_string()
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The fixes of a cause, in the words of the shell they are pasted into, each with its scope and how to undo it.
 
-use fault::{Lang, Risk, Rule};
+use fault::{Label, Lang, Risk, Rule};
 use goenv::fix::{Change, Fix, Scope};
 use goenv::goproxy::{ProxyList, Target};
 use goenv::report::Report;
@@ -112,6 +112,10 @@ impl Diagnosis {
             lang,
         };
         let mut remedies: Vec<Remedy> = Vec::new();
+        if let Some(fix) = &cause.proxy {
+            let text = word(lang, "auto-config", "set").to_owned();
+            return vec![view.remedy(text, fix.clone(), false)];
+        }
         let all = view
             .of_chain(cause)
             .into_iter()
@@ -190,10 +194,24 @@ impl View<'_> {
         let subjects = &cause.failure.subjects;
         let advice = cause.label().advice(self.lang);
         let mut remedies = Vec::new();
+        let mut last = Vec::new();
         for fix in &advice.fixes {
             let text = subjects.fill_text(&fix.text, self.lang);
             let command = fix.command.as_deref();
-            let Some(command) = command.map(|command| subjects.fill_command(command)) else {
+            let command = command.map(|command| self.with_proxy(subjects.fill_command(command)));
+            if command.as_deref().is_some_and(sets_goproxy) && !self.is_public_chain() {
+                // Servers of one's own are not exchanged for public ones, which would learn private names.
+                match self.own_chain_and_direct(cause.label()) {
+                    Some(chain) => {
+                        let fixes = lint::setting(self.report, Key::GOPROXY, Some(&chain));
+                        let fixes = fixes.into_iter();
+                        remedies.extend(fixes.map(|fix| self.remedy(text.clone(), fix, false)));
+                    }
+                    None => last.push(in_words(text)),
+                }
+                continue;
+            }
+            let Some(command) = command else {
                 remedies.push(Remedy {
                     risk: fix.risk,
                     ..in_words(text)
@@ -217,7 +235,42 @@ impl View<'_> {
                 }),
             }
         }
+        remedies.extend(last);
         remedies
+    }
+
+    fn is_public_chain(&self) -> bool {
+        names_public_servers_only(self.report.go.value(Key::GOPROXY))
+    }
+
+    /// The servers that are asked now, and then the repository itself, for what they do not have.
+    fn own_chain_and_direct(&self, label: Label) -> Option<String> {
+        let now = self.report.go.value(Key::GOPROXY);
+        let entries = ProxyList::parse(now).ok()?.entries;
+        let has_end = entries
+            .iter()
+            .any(|entry| !matches!(entry.target, Target::Url(_)));
+        let is_absence = matches!(label, Label::Goproxy404 | Label::Goproxy410);
+        (is_absence && !has_end).then(|| format!("{now},direct"))
+    }
+
+    /// The handbook's proxy is the one that is set here.
+    fn with_proxy(&self, command: String) -> String {
+        let rows = ["HTTPS_PROXY", "https_proxy"];
+        let row = rows.iter().find_map(|name| self.report.row(name));
+        let url = row.and_then(|row| url::Url::parse(&row.value).ok());
+        let authority = url.as_ref().and_then(|url| {
+            let port = url.port_or_known_default()?;
+            Some(format!("{}:{port}", url.host_str()?))
+        });
+        let is_plain = |text: &String| {
+            text.chars()
+                .all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c))
+        };
+        match authority.filter(is_plain) {
+            Some(authority) => command.replace(EXAMPLE_PROXY, &authority),
+            None => command,
+        }
     }
 
     /// A setting of the handbook as changes of this machine, and whether they may be made without more thought.
@@ -247,6 +300,16 @@ impl View<'_> {
             fix: Some(fix),
         }
     }
+}
+
+/// The address that stands for a proxy in the handbook.
+const EXAMPLE_PROXY: &str = "proxy.example:8080";
+
+fn sets_goproxy(command: &str) -> bool {
+    let assignment = command
+        .strip_prefix("go env -w ")
+        .or_else(|| command.strip_prefix("export "));
+    assignment.is_some_and(|rest| rest.trim_start_matches('\'').starts_with("GOPROXY="))
 }
 
 /// The module version whose files in the cache are damaged.

@@ -11,34 +11,20 @@ use goenv::report::{Machine, Report};
 use goenv::trace::SumdbWay;
 use gomod::{ModuleVersion, Revision};
 
+use super::auto_config;
 use super::bypass::bypass;
+use super::found::Found;
 use super::survey::{clock, repeat, survey};
 use super::sweep::{Requirement, State, cache_damage, sweep};
 use super::verdict::judge;
 use super::way::{Way, refusal};
-use super::{Breadth, Case, Diagnosis, Request, Step, Watcher, remedy, settings};
+use super::{Breadth, Case, Diagnosis, Request, Watcher, remedy, settings};
 use crate::probe::report::{Check, Failure, Outcome, Probe, Reason};
 use crate::probe::sumdb::{Downloaded, Relay};
 use crate::probe::{Ground, Limits, Net, local, sumdb};
 
 /// How much of the time goes to asking for the modules of a project.
 const SWEEP_SHARE: f64 = 0.45;
-
-/// What the probes brought.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) hops: Vec<Probe>,
-    /// Why `go` asks nobody.
-    pub(crate) refusal: Option<Failure>,
-    pub(crate) route: Vec<Step>,
-    pub(crate) sumdb: Option<Failure>,
-    /// Things that work, but not as they should.
-    pub(crate) risks: Vec<Failure>,
-    /// Offsets of the servers' clocks in seconds.
-    pub(crate) clocks: Vec<i64>,
-    /// What is to be seen by reading.
-    pub(crate) findings: Vec<goenv::Finding>,
-}
 
 /// Diagnoses the download of one module. It never fails: what cannot be found out is said in the result.
 pub async fn diagnose(ground: &Ground, request: &Request, watcher: &dyn Watcher) -> Diagnosis {
@@ -116,7 +102,11 @@ async fn examine(
     let open = way.trace(&case);
     found.refusal = refusal(&case, &open);
     if found.refusal.is_none() {
-        ask(&net, &case, &mut way, &mut found, watcher).await;
+        let look = auto_config::look(ground, &net, &case, &open);
+        let (auto_configs, ()) =
+            tokio::join!(look, ask(&net, &case, &mut way, &mut found, watcher));
+        found.auto_configs = auto_configs;
+        found.hops.append(&mut found.auto_configs.probes);
         let trace = way.trace(&case);
         let tried = bypass(ground, &net, &case, &trace, &mut found.route).await;
         found.hops.extend(tried);
@@ -132,6 +122,11 @@ async fn examine(
         && request.breadth == Breadth::Everything
     {
         cause.chain = remedy::ChainFix::find(&case, &found.route);
+        if cause.label() == Label::HttpproxyHttpsUnset {
+            cause.proxy = found
+                .auto_configs
+                .fix(&cause.failure, &report.machine.environment);
+        }
     }
     Diagnosis {
         module: request.module.clone(),

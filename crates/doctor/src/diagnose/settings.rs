@@ -5,7 +5,7 @@ use goenv::report::Report;
 use goenv::{Finding, lint, project};
 
 use super::Verdict;
-use super::run::Found;
+use super::found::Found;
 use crate::probe::report::{Check, Failure, Probe};
 
 /// What is to be seen by reading, the gravest first.

@@ -11,7 +11,7 @@ use goenv::trace::{Standing, Trace};
 use url::Url;
 
 use super::Case;
-use super::run::Found;
+use super::found::Found;
 use crate::probe::dns::View;
 use crate::probe::dns::others::compare;
 use crate::probe::fetch::proxy_for;

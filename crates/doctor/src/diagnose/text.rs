@@ -150,7 +150,7 @@ impl Diagnosis {
             }
             out.line(1, &format!("[{} / {}]", cause.hop(), cause.label()));
             for line in cause.failure.evidence.iter().take(EVIDENCE) {
-                out.labelled(2, "evidence", &line.replace('\n', " "));
+                out.labelled(2, "evidence", &one_line(line));
             }
             for (rank, remedy) in self
                 .remedies(cause, out.layout.shell, lang)
@@ -183,14 +183,11 @@ impl Diagnosis {
         }
         out.heading("aside");
         for finding in aside {
-            let place = match &finding.place {
-                Some(place) => format!("{place}: "),
-                None => String::new(),
-            };
-            out.line(
-                1,
-                &format!("{place}{} [{}]", finding.sentence(lang), finding.rule),
-            );
+            let sentence = finding.sentence(lang);
+            let place = finding.place.as_ref().map(ToString::to_string);
+            let place = place.filter(|place| !sentence.contains(place.as_str()));
+            let place = place.map_or_else(String::new, |place| format!("{place}: "));
+            out.line(1, &format!("{place}{sentence} [{}]", finding.rule));
             let remedies = self.remedies_of_finding(finding, out.layout.shell, lang);
             if let Some(remedy) = remedies.first() {
                 out.remedy("fix", remedy);
@@ -218,6 +215,11 @@ impl Cause {
             |finding| finding.sentence(lang),
         )
     }
+}
+
+/// What stands on several lines, or is indented, on one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_shown(row: &Row) -> bool {

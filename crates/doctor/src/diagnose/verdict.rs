@@ -3,7 +3,7 @@
 use fault::Label;
 
 use super::Cause;
-use super::run::Found;
+use super::found::Found;
 use super::settings::{self, Weight, lacks_proxy, weight};
 use super::sweep::Requirement;
 use crate::probe::dns::public::is_google_host;
@@ -68,6 +68,7 @@ impl Verdict {
                     is_fatal: true,
                     findings: Vec::new(),
                     chain: None,
+                    proxy: None,
                 }),
             }
         }
@@ -159,6 +160,9 @@ fn decisive(found: &Found) -> Option<Failure> {
 
 /// What more is known of a failure than the exchange itself could tell.
 fn closer(failure: Failure, found: &Found) -> Failure {
+    if let Some(explained) = found.auto_configs.explain(&failure) {
+        return explained;
+    }
     if lacks_proxy(failure.label, &found.findings) {
         return failure.relabelled(Label::HttpproxyHttpsUnset);
     }
@@ -229,6 +233,7 @@ fn ordered(
             failure,
             is_fatal,
             chain: None,
+            proxy: None,
         });
     }
     causes

@@ -69,6 +69,7 @@ pub async fn apply(
         repeat: 1,
         breadth: diagnose::Breadth::Requests,
         others: Vec::new(),
+        auto_configs: Vec::new(),
     };
     let diagnosis = tokio::select! {
         diagnosis = diagnose(ground, &trial, watcher) => diagnosis,

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use ::http::{HeaderMap, Request, Uri, header};
-use base64::Engine as _;
 use bytes::Bytes as Chunk;
 use fault::Label;
 use goenv::http_proxy::{ProxyKind, ProxyUrl, Route};
@@ -15,8 +14,9 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::Net;
+use super::credentials::Login;
 use super::dns::public::{is_bogus, is_public_host};
-use super::http::{Way, read, send};
+use super::http::{Body, Way, read, send};
 use super::report::{Failure, Phases};
 use super::tls::certificate::Summary;
 use super::tls::{Bytes, handshake};
@@ -60,7 +60,11 @@ pub(crate) struct Answer {
     /// True for HTTP/2.
     pub(crate) is_h2: bool,
     /// What was sent to log in.
-    pub(crate) had_credentials: bool,
+    pub(crate) login: Option<Login>,
+    /// Why a program of GOAUTH brought nothing, where the server wanted credentials.
+    pub(crate) goauth: Option<String>,
+    /// The time was over while the body came in.
+    pub(crate) is_slow: bool,
     /// Why the body ended too early.
     pub(crate) broken: Option<Failure>,
     /// Local time when the head was there.
@@ -125,7 +129,7 @@ pub(crate) async fn fetch(net: &Net, url: &Url, part: Part, keep: usize) -> Fetc
     let mut current = url.clone();
     let run = async {
         for _ in 0..=MOST_REDIRECTS {
-            let answer = exchange(net, &current, part, keep, &mut fetched).await?;
+            let answer = Box::pin(ask(net, &current, part, keep, &mut fetched)).await?;
             let target = redirect(&answer, &current);
             let Some(target) = target else {
                 return Ok(answer);
@@ -187,15 +191,40 @@ fn redirect(answer: &Answer, from: &Url) -> Option<Url> {
     from.join(answer.header(header::LOCATION)?).ok()
 }
 
-async fn exchange(
+/// As `go` does it, once more with what GOAUTH says after a refusal (cmd/go/internal/web, `get`).
+async fn ask(
     net: &Net,
     url: &Url,
     part: Part,
     keep: usize,
     fetched: &mut Fetched,
 ) -> Result<Answer, Failure> {
+    let patience = || net.limits.first_byte.min(net.left());
+    let login = net.credentials.first(url, patience()).await;
+    let mut answer = exchange(net, url, part, keep, login, fetched).await?;
+    if !matches!(answer.status, 401 | 403 | 404) {
+        return Ok(answer);
+    }
+    let again = net
+        .credentials
+        .again(url, answer.login.as_ref(), patience());
+    if let Some(login) = again.await {
+        return exchange(net, url, part, keep, Some(login), fetched).await;
+    }
+    answer.goauth = net.credentials.trouble().await;
+    Ok(answer)
+}
+
+async fn exchange(
+    net: &Net,
+    url: &Url,
+    part: Part,
+    keep: usize,
+    login: Option<Login>,
+    fetched: &mut Fetched,
+) -> Result<Answer, Failure> {
     let way = open(net, url, fetched).await?;
-    let (request, had_credentials) = request(net, url, part, &way)?;
+    let request = request(url, part, &way, login.as_ref())?;
     let start = Instant::now();
     let is_h2 = way.is_h2;
     let response = send(net, way, request)
@@ -205,15 +234,22 @@ async fn exchange(
     let at = SystemTime::now();
     let (head, body) = response.into_parts();
     let start = Instant::now();
-    let (body, is_cut, broken) = read(net, body, keep).await;
+    let Body {
+        bytes,
+        is_cut,
+        is_slow,
+        broken,
+    } = read(net, body, keep).await;
     add(&mut fetched.phases.transfer, start.elapsed());
     Ok(Answer {
         status: head.status.as_u16(),
         headers: head.headers,
-        body,
+        body: bytes,
         is_cut,
+        is_slow,
         is_h2,
-        had_credentials,
+        login,
+        goauth: None,
         broken: broken.map(|failure| failure_with_url(failure, url)),
         at,
     })
@@ -492,11 +528,11 @@ fn at_proxy(mut failure: Failure, proxy: &ProxyUrl) -> Failure {
 }
 
 fn request(
-    net: &Net,
     url: &Url,
     part: Part,
     way: &Way,
-) -> Result<(Request<Empty<Chunk>>, bool), Failure> {
+    login: Option<&Login>,
+) -> Result<Request<Empty<Chunk>>, Failure> {
     let target = if way.is_h2 || way.absolute.is_some() {
         let mut plain = url.clone();
         let _no_host = (plain.set_username(""), plain.set_password(None));
@@ -522,26 +558,10 @@ fn request(
     if let Some(credentials) = way.absolute.as_ref().and_then(tunnel::basic) {
         builder = builder.header(header::PROXY_AUTHORIZATION, format!("Basic {credentials}"));
     }
-    let authorization = authorization(net, url);
-    let had_credentials = authorization.is_some();
-    if let Some(value) = authorization {
-        builder = builder.header(header::AUTHORIZATION, value);
+    if let Some(login) = login {
+        builder = builder.header(header::AUTHORIZATION, login.header());
     }
-    let request = builder.body(Empty::new()).map_err(|error| {
-        Failure::new(Label::CfgGoproxySyntax, format!("{}: {error}", shown(url)))
-    })?;
-    Ok((request, had_credentials))
-}
-
-/// The credentials Go sends: those of the URL, else those of the netrc file.
-fn authorization(net: &Net, url: &Url) -> Option<String> {
-    if let Some(pair) = tunnel::basic(url) {
-        return Some(format!("Basic {pair}"));
-    }
-    let found = net.netrc.lookup(url)?;
-    let pair = format!("{}:{}", found.login, found.password.expose());
-    Some(format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(pair)
-    ))
+    builder
+        .body(Empty::new())
+        .map_err(|error| Failure::new(Label::CfgGoproxySyntax, format!("{}: {error}", shown(url))))
 }

@@ -21,6 +21,8 @@ use super::tls::certificate::is_public_authority;
 const SMALL_FILE: usize = 4 << 20;
 /// Zips up to this size are read whole and hashed; of others the beginning and the end are read.
 const WHOLE_ZIP: usize = 4 << 20;
+/// Fewer bytes in a second than this make every download of a project a matter of minutes.
+const SLOW: u64 = 64 << 10;
 /// How much is read at the end of a zip: more than the directory's own end record with its comment.
 const END_OF_ZIP: u64 = 66_000;
 
@@ -252,6 +254,8 @@ impl Entry<'_> {
         let (probe, answer) = self.open(report, Check::Zip, zip);
         let judged = match answer {
             Ok(answer) if !answer.body.starts_with(b"PK") => Err(not_a_zip(&answer)),
+            // What is there of it is well, and there is no time for its end.
+            Ok(answer) if answer.is_slow => Ok(None),
             Ok(answer) if answer.is_cut => self.end_of_zip(path).await.map(|()| None),
             Ok(answer) => hash_zip(
                 &answer.body,
@@ -426,8 +430,15 @@ pub(crate) fn described(check: Check, hop: Hop, fetched: &Fetched) -> Probe {
             .fact("bytes", answer.body.len().to_string());
         if let Some(rate) = rate(answer.body.len(), &fetched.phases) {
             probe = probe.fact("bytes-per-second", rate.to_string());
+            if answer.is_slow || rate < SLOW {
+                probe = probe.fact("low-bandwidth", format!("{} KiB/s", rate >> 10));
+            }
         }
-        if answer.had_credentials {
+        if let Some(trouble) = &answer.goauth {
+            probe = probe.fact("goauth", trouble.clone());
+        }
+        if let Some(login) = &answer.login {
+            probe = probe.fact("credentials-from", login.from);
             probe = probe.fact(
                 "credentials",
                 if matches!(answer.status, 401 | 403) {
@@ -503,6 +514,9 @@ pub(crate) fn usable(
     );
     if page {
         failure = failure.because("the body is a web page");
+    }
+    if let Some(trouble) = answer.goauth.as_ref().filter(|_| answer.status != 404) {
+        failure = failure.because(format!("GOAUTH: {trouble}"));
     }
     if let Some(after) = answer.header(header::RETRY_AFTER) {
         failure = failure.because(format!("Retry-After: {after}"));

@@ -57,34 +57,63 @@ pub(super) async fn send(
     }
 }
 
-/// Reads a body to its end or to the limit. Silence in the middle counts as an end.
-pub(super) async fn read(
-    net: &Net,
-    mut body: Incoming,
-    keep: usize,
-) -> (Vec<u8>, bool, Option<Failure>) {
+/// What came in of a body.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    /// There is more than is kept.
+    pub(super) is_cut: bool,
+    /// The time was over while it came in.
+    pub(super) is_slow: bool,
+    /// Why it ended too early.
+    pub(super) broken: Option<Failure>,
+}
+
+/// So much of the run is left when a body that comes in slowly is read no further.
+const RESERVE: f64 = 0.1;
+
+/// Reads a body to its end or to the limit. Silence in the middle counts as an end; the end of the time does not.
+pub(super) async fn read(net: &Net, mut body: Incoming, keep: usize) -> Body {
     let mut kept = Vec::new();
+    let ended = |bytes, broken| Body {
+        bytes,
+        broken,
+        ..Body::default()
+    };
     loop {
-        let silence = net.limits.silence.min(net.left());
+        let left = net.left().saturating_sub(net.limits.total.mul_f64(RESERVE));
+        let silence = net.limits.silence.min(left);
         match timeout(silence, body.frame()).await {
-            Ok(None) => return (kept, false, None),
+            Ok(None) => return ended(kept, None),
             Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     let room = keep.saturating_sub(kept.len());
                     kept.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
                     if data.len() > room {
-                        return (kept, true, None);
+                        return Body {
+                            bytes: kept,
+                            is_cut: true,
+                            ..Body::default()
+                        };
                     }
                 }
             }
-            Ok(Some(Err(error))) => return (kept, false, Some(http_failure(&error, true))),
+            Ok(Some(Err(error))) => return ended(kept, Some(http_failure(&error, true))),
+            Err(_) if silence < net.limits.silence && !kept.is_empty() => {
+                return Body {
+                    bytes: kept,
+                    is_cut: true,
+                    is_slow: true,
+                    broken: None,
+                };
+            }
             Err(_) => {
                 let words = format!(
                     "no byte for {:.1} s after {} bytes",
                     silence.as_secs_f64(),
                     kept.len()
                 );
-                return (kept, false, Some(Failure::new(Label::GoproxySlow, words)));
+                return ended(kept, Some(Failure::new(Label::GoproxySlow, words)));
             }
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn machine(root: &Path) -> Probe {
     probe
 }
 
-/// Where Linux keeps what SELinux and AppArmor refused.
+/// Where Linux keeps what `SELinux` and `AppArmor` refused.
 const LOGS: [&str; 4] = [
     "var/log/audit/audit.log",
     "var/log/kern.log",

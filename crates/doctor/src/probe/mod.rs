@@ -4,11 +4,13 @@
 //! which label of [`fault`] it is, with evidence. Everything has a limit: [`Limits`] for the phases, [`Net`] a deadline
 //! for all of them.
 
+pub(crate) mod credentials;
 pub(crate) mod dns;
 pub(crate) mod fetch;
 pub mod goproxy;
 pub(crate) mod http;
 pub(crate) mod local;
+pub(crate) mod pac;
 pub mod report;
 pub(crate) mod requirement;
 pub(crate) mod sumdb;
@@ -24,7 +26,6 @@ use std::time::{Duration, SystemTime};
 
 use goenv::Environment;
 use goenv::http_proxy::HttpProxyRules;
-use goenv::netrc::Netrc;
 use tokio::time::Instant;
 
 pub use dns::config::{HostsFile, ResolvConf};
@@ -104,7 +105,7 @@ impl Ground {
 pub struct Net {
     pub(crate) resolver: dns::Resolver,
     pub(crate) proxies: HttpProxyRules,
-    pub(crate) netrc: Netrc,
+    pub(crate) credentials: credentials::Credentials,
     pub(crate) trust: tls::Trust,
     pub(crate) limits: Limits,
     pub(crate) environment: Environment,
@@ -126,7 +127,7 @@ impl Net {
                 limits.dns,
             ),
             proxies: HttpProxyRules::from_environment(&environment),
-            netrc: Netrc::load(&environment).unwrap_or_default(),
+            credentials: credentials::Credentials::of(&environment),
             trust: tls::Trust {
                 roots: Roots::load(&environment),
                 now: shifted(SystemTime::now(), ground.clock_shift),

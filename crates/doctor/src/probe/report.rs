@@ -55,6 +55,8 @@ pub enum Check {
     Certificate,
     /// An HTTP or SOCKS proxy.
     Tunnel,
+    /// A proxy auto-configuration file.
+    AutoConfig,
     /// The local clock against that of servers.
     Clock,
     /// `@v/list` of a GOPROXY entry.
@@ -85,13 +87,14 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Settings,
         Self::Machine,
         Self::Resolver,
         Self::Address,
         Self::Certificate,
         Self::Tunnel,
+        Self::AutoConfig,
         Self::Clock,
         Self::List,
         Self::Info,
@@ -116,6 +119,7 @@ impl Check {
             Self::Address => "address",
             Self::Certificate => "certificate",
             Self::Tunnel => "tunnel",
+            Self::AutoConfig => "auto-config",
             Self::Clock => "clock",
             Self::List => "list",
             Self::Info => "info",
@@ -240,24 +244,31 @@ pub const FACTS: &[&str] = &[
     "addresses",
     "alpn",
     "answered-by",
+    "browsers",
     "bytes",
     "bytes-per-second",
     "credentials",
+    "credentials-from",
     "denied",
     "expires",
     "failures",
     "firewall",
+    "go",
+    "goauth",
     "hosts-file",
     "intercepted-by",
     "interfaces",
     "issuer",
+    "low-bandwidth",
     "offset",
     "proof",
     "protocol",
     "redirect",
     "repository",
     "security-module",
+    "set-in",
     "status",
+    "unreadable",
     "versions",
     "via",
 ];

@@ -14,3 +14,4 @@ mod project;
 mod scenarios;
 mod scene;
 mod servers;
+mod settings_of_others;

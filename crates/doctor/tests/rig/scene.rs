@@ -39,6 +39,7 @@ pub(crate) struct Scene {
     pub(crate) clock_shift: i64,
     pub(crate) repeat: usize,
     pub(crate) others: Vec<Other>,
+    pub(crate) auto_configs: Vec<String>,
     signer: SignerKey,
     tree: Tree,
 }
@@ -68,6 +69,7 @@ impl Scene {
             clock_shift: 0,
             repeat: 1,
             others: Vec::new(),
+            auto_configs: Vec::new(),
             signer,
             home,
             tree,
@@ -192,6 +194,7 @@ impl Scene {
             repeat: self.repeat,
             breadth: Breadth::Everything,
             others: self.others.clone(),
+            auto_configs: self.auto_configs.clone(),
         }
     }
 }

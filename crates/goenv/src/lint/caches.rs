@@ -61,9 +61,9 @@ fn check_space(directory: &Directory, found: &mut Vec<Finding>) {
 fn check_rights(report: &Report, directory: &Directory, found: &mut Vec<Finding>) {
     let user = effective_user();
     if directory.is_read_only {
-        // A filled module cache may well be read-only.
+        // A filled module cache may well be read-only; one that is not there cannot be made.
         let severity = match directory.setting {
-            "GOMODCACHE" => Severity::Note,
+            "GOMODCACHE" if directory.exists() => Severity::Note,
             _ => Severity::Fault,
         };
         found.push(about(Rule::CacheReadOnly, directory).severity(severity));

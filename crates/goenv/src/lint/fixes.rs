@@ -17,7 +17,10 @@ pub(super) fn change(report: &Report, key: Key, value: Option<&str>) -> Vec<Fix>
     match &row.origin {
         Origin::Environment { .. } => variable(row, value),
         Origin::Inherited { from } => change(report, *from, value),
-        Origin::UserFile { .. } | Origin::GorootFile { .. } | Origin::Default => {
+        Origin::UserFile { .. }
+        | Origin::GorootFile { .. }
+        | Origin::ProjectFile { .. }
+        | Origin::Default => {
             vec![go_env(row, value)]
         }
     }

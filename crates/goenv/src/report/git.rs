@@ -153,7 +153,7 @@ fn parse(listing: &[u8], machine: &Machine) -> Vec<GitValue> {
 }
 
 /// Runs a program that prints little, for a limited time.
-fn run(mut command: Command, patience: Duration) -> Result<Vec<u8>, String> {
+pub(super) fn run(mut command: Command, patience: Duration) -> Result<Vec<u8>, String> {
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let readers = [
         child.stdout.take().map(|out| reader(Box::new(out))),

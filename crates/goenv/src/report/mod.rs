@@ -1,14 +1,18 @@
 //! Every setting and file that decides a download, in one place, read once.
 //!
-//! Nothing is written, no network is used, and no program is run but `git config --list`.
+//! Nothing is written, no network is used, and no program is run but `git config --list` and those of a desktop that
+//! tell its proxy.
 
+mod auto_config;
 mod credentials;
 mod directories;
 mod git;
 mod machine;
+mod project;
 mod provenance;
 mod toolchains;
 
+pub use auto_config::AutoConfig;
 pub use credentials::{NetrcFile, Ssh};
 pub use directories::{Directory, effective_user};
 pub use git::{Git, GitValue};
@@ -103,6 +107,8 @@ pub struct Report {
     pub toolchains: Toolchains,
     /// GOMODCACHE, GOCACHE and the directory for temporary files.
     pub directories: Vec<Directory>,
+    /// Proxy auto-configuration files, which go does not look at.
+    pub auto_configs: Vec<AutoConfig>,
     /// Files that set variables, for whoever wants to ask about others.
     pub provenance: Provenance,
 }
@@ -112,15 +118,18 @@ impl Report {
     pub fn collect(machine: Machine) -> Self {
         let go = GoEnv::load(&machine.environment);
         let provenance = Provenance::read(&machine);
-        let rows = rows(&machine, &go, &provenance);
+        let toolchains = Toolchains::read(&machine, &go);
+        let mut rows = rows(&machine, &go, &provenance);
+        rows.extend(project::rows(&machine, &go, &toolchains));
         Self {
             rows,
             http: HttpProxyRules::from_environment(&machine.environment),
             git: Git::read(&machine),
             netrc: NetrcFile::read(&machine),
             ssh: Ssh::read(&machine),
-            toolchains: Toolchains::read(&machine, &go),
+            toolchains,
             directories: directories(&machine, &go),
+            auto_configs: auto_config::find(&machine),
             provenance,
             go,
             machine,

@@ -32,6 +32,8 @@ pub struct Wanted {
     pub go_line: Option<usize>,
     /// The `toolchain` line's name.
     pub toolchain: Option<String>,
+    /// Its line, from 1.
+    pub toolchain_line: Option<usize>,
 }
 
 /// The toolchains of a machine.
@@ -100,20 +102,27 @@ pub(crate) fn above(directory: &Path, name: &str) -> Option<PathBuf> {
 fn wanted(machine: &Machine, go: &GoEnv) -> Option<Wanted> {
     let work = work_file(&machine.directory, go).filter(|path| path.is_file());
     if let Some(path) = work {
-        let file = WorkFile::parse("go.work", read_text(&path)?.as_bytes()).ok()?;
+        let text = read_text(&path)?;
+        let file = WorkFile::parse("go.work", text.as_bytes()).ok()?;
         return Some(Wanted {
             go: file
                 .go()
                 .map(|line| line.version.clone())
                 .unwrap_or_default(),
-            go_line: None,
+            go_line: line_of(&text, "go"),
             toolchain: file.toolchain().map(|line| line.name.clone()),
+            toolchain_line: line_of(&text, "toolchain"),
             path,
         });
     }
     let path = above(&machine.directory, "go.mod")?;
-    let file = ModFile::parse_lax("go.mod", read_text(&path)?.as_bytes()).ok()?;
+    let text = read_text(&path)?;
+    // Leniently only where it has errors: a lenient reader passes over `toolchain`.
+    let file = ModFile::parse("go.mod", text.as_bytes())
+        .or_else(|_| ModFile::parse_lax("go.mod", text.as_bytes()))
+        .ok()?;
     let line = file.go().and_then(|line| file.position(line));
+    let toolchain_line = file.toolchain().and_then(|line| file.position(line));
     Some(Wanted {
         go: file
             .go()
@@ -121,6 +130,15 @@ fn wanted(machine: &Machine, go: &GoEnv) -> Option<Wanted> {
             .unwrap_or_default(),
         go_line: line.map(|position| position.line),
         toolchain: file.toolchain().map(|line| line.name.clone()),
+        toolchain_line: toolchain_line.map(|position| position.line),
         path,
     })
+}
+
+/// The line that begins with a word; neither `go` nor `toolchain` stands in a block.
+fn line_of(text: &str, word: &str) -> Option<usize> {
+    let at = text
+        .lines()
+        .position(|line| line.split_whitespace().next() == Some(word))?;
+    Some(at + 1)
 }

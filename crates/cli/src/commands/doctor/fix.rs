@@ -50,7 +50,7 @@ pub(super) async fn offer(run: &Run<'_>, before: Diagnosis) -> Result<Diagnosis,
 }
 
 /// Anything but a yes is a no, and so is nobody who answers.
-pub(super) fn is_agreed() -> bool {
+pub(in crate::commands) fn is_agreed() -> bool {
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是")

@@ -3,6 +3,8 @@
 mod fix;
 mod repair;
 
+pub(super) use fix::is_agreed;
+
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -152,6 +154,7 @@ fn request(arguments: &DoctorArguments) -> Result<Request, CannotDo> {
         repeat: arguments.repeat,
         breadth: Breadth::Everything,
         others: others(&arguments.compare_dns)?,
+        auto_configs: arguments.pac.clone(),
     })
 }
 
