@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use goenv::RedactedUrl;
 use goenv::goproxy::{ProxyList, Target};
 use goenv::http_proxy::HttpProxyRules;
 use goenv::netrc::Netrc;
-use url::Url;
+use url::{Host, Url};
 
 use crate::breaker::BreakerState;
 use crate::campaign::{Entrant, Terms, run};
 use crate::client::{Client, Limits, Network};
-use crate::guard::GuardedResolver;
+use crate::guard::{AddressRule, GuardedResolver};
 use crate::health::{Counts, Kind};
 use crate::http::{HttpUpstream, NoAnswer};
 use crate::observe::{Observer, Outcome};
@@ -75,6 +76,13 @@ pub struct UpstreamStatus {
 /// How every upstream fares, in the order of the chain.
 pub type ChainStatus = Vec<UpstreamStatus>;
 
+/// Nobody counts what strangers' servers do: there may be any number of them.
+struct Unobserved;
+
+impl Observer for Unobserved {
+    fn exchange(&self, _source: &str, _outcome: Outcome, _elapsed: Duration) {}
+}
+
 /// Where answers come from that are not stored.
 pub struct Chain {
     pub(crate) inner: Arc<Inner>,
@@ -87,6 +95,7 @@ pub(crate) struct Inner {
     first_is_authoritative: bool,
     ranking: Mutex<Ranking>,
     pub(crate) network: Network,
+    netrc: Netrc,
     pub(crate) sumdb_routes: SumdbRoutes,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) prober: Prober,
@@ -176,10 +185,55 @@ impl Chain {
                 first_is_authoritative: options.first_is_authoritative,
                 ranking: Mutex::new(ranking),
                 network,
+                netrc: options.netrc,
                 sumdb_routes: SumdbRoutes::default(),
                 observer: options.observer,
                 prober: Prober::new(options.probe_interval),
                 is_quiet: AtomicBool::new(false),
+                databases: Mutex::default(),
+            }),
+        })
+    }
+
+    /// A chain of one server that nobody has configured: the page of a module names it in place of a repository. It is
+    /// asked with the limits, proxies and credentials of this chain, at addresses that `rule` permits, and nobody is
+    /// told how it fares.
+    ///
+    /// # Errors
+    /// With the reason, when the URL cannot be used.
+    pub fn beside(&self, url: &Url, rule: AddressRule) -> Result<Self, String> {
+        let address = match url.host() {
+            Some(Host::Ipv4(v4)) => Some(v4.into()),
+            Some(Host::Ipv6(v6)) => Some(v6.into()),
+            Some(Host::Domain(_)) | None => None,
+        };
+        let host = url.host_str().unwrap_or_default();
+        if address.is_some_and(|address| !rule(host, address)) {
+            return Err(format!(
+                "{host} is a private, loopback or link-local address, which is refused"
+            ));
+        }
+        let observer: Arc<dyn Observer> = Arc::new(Unobserved);
+        let network = Network {
+            resolver: GuardedResolver::with_rule(rule),
+            ..self.inner.network.clone()
+        };
+        let url = RedactedUrl::new(url.clone());
+        let upstream = Upstream::new(&url, &self.inner.netrc, &network, &observer)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                upstreams: vec![Arc::new(upstream)],
+                end: End::Nothing,
+                first_is_authoritative: false,
+                ranking: Mutex::new(Ranking::Configured {
+                    sluggish: Vec::new(),
+                }),
+                network,
+                netrc: self.inner.netrc.clone(),
+                sumdb_routes: SumdbRoutes::default(),
+                observer,
+                prober: Prober::new(self.inner.prober.interval()),
+                is_quiet: AtomicBool::new(true),
                 databases: Mutex::default(),
             }),
         })

@@ -96,6 +96,7 @@ impl Client {
     fn build(&self) -> Result<reqwest::Client, reqwest::Error> {
         let proxies = self.network.proxies.clone();
         let limits = self.network.limits;
+        let resolver = self.network.resolver.clone();
         reqwest::Client::builder()
             .user_agent(concat!("modkeep/", env!("CARGO_PKG_VERSION")))
             .connector_layer(ConnectLimit::new(limits.connect))
@@ -107,7 +108,9 @@ impl Client {
             .http2_initial_stream_window_size(1 << 20)
             .http2_initial_connection_window_size(4 << 20)
             .referer(false)
-            .redirect(redirect::Policy::custom(judge_redirect))
+            .redirect(redirect::Policy::custom(move |attempt| {
+                judge_redirect(attempt, &resolver)
+            }))
             .dns_resolver(self.network.resolver.clone())
             .no_proxy()
             .proxy(reqwest::Proxy::custom(move |url| {
@@ -124,15 +127,15 @@ impl Client {
 
 /// Go's rules for redirects (at most ten, never from https to http), and no way into networks that only this machine
 /// can see.
-fn judge_redirect(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let refusal = redirect_refusal(attempt.previous(), attempt.url());
+fn judge_redirect(attempt: redirect::Attempt<'_>, resolver: &GuardedResolver) -> redirect::Action {
+    let refusal = redirect_refusal(attempt.previous(), attempt.url(), resolver);
     match refusal {
         Some(reason) => attempt.error(reason),
         None => attempt.follow(),
     }
 }
 
-fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
+fn redirect_refusal(previous: &[Url], next: &Url, resolver: &GuardedResolver) -> Option<String> {
     if previous.len() >= MAX_REDIRECTS {
         return Some(format!("stopped after {MAX_REDIRECTS} redirects"));
     }
@@ -151,8 +154,14 @@ fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
         Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
         Some(Host::Domain(_)) | None => return None,
     };
-    is_link_local(address)
-        .then(|| format!("redirected to the link-local address {address}, which is refused"))
+    if is_link_local(address) {
+        return Some(format!(
+            "redirected to the link-local address {address}, which is refused"
+        ));
+    }
+    let host = next.host_str().unwrap_or_default();
+    (!resolver.permits(host, address))
+        .then(|| format!("redirected to the address {address}, which is refused"))
 }
 
 #[cfg(test)]
@@ -161,6 +170,7 @@ mod tests {
 
     #[test]
     fn a_redirect_goes_where_go_would_go_and_not_into_this_machine() {
+        let resolver = GuardedResolver::new(std::collections::HashSet::new());
         let table = [
             ("http://a.example/", "http://b.example/x", true),
             ("https://a.example/", "https://b.example/x", true),
@@ -184,15 +194,20 @@ mod tests {
             ("http://a.example/", "http://0.0.0.0/x", false),
         ];
         for (from, to, allowed) in table {
-            let refusal = redirect_refusal(&[from.parse().unwrap()], &to.parse().unwrap());
+            let refusal =
+                redirect_refusal(&[from.parse().unwrap()], &to.parse().unwrap(), &resolver);
             assert_eq!(refusal.is_none(), allowed, "{from} -> {to}: {refusal:?}");
         }
     }
 
     #[test]
     fn the_eleventh_request_is_not_made() {
+        let resolver = GuardedResolver::new(std::collections::HashSet::new());
         let url: Url = "http://a.example/".parse().unwrap();
-        assert_eq!(redirect_refusal(&vec![url.clone(); 9], &url), None);
-        assert!(redirect_refusal(&vec![url.clone(); 10], &url).is_some());
+        assert_eq!(
+            redirect_refusal(&vec![url.clone(); 9], &url, &resolver),
+            None
+        );
+        assert!(redirect_refusal(&vec![url.clone(); 10], &url, &resolver).is_some());
     }
 }

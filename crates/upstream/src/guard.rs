@@ -83,10 +83,19 @@ const MOST_NAMES: usize = 256;
 /// Resolves names with the system's resolver. Names that are not configured (so: from a redirect) lead to no
 /// link-local address. While the resolver fails or is slow, names lead where they led before; that there is no such
 /// name is believed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct GuardedResolver {
-    configured: Arc<HashSet<String>>,
+    rule: AddressRule,
     remembered: Arc<Remembered>,
+}
+
+/// Whether a host may be reached at an address.
+pub type AddressRule = Arc<dyn Fn(&str, IpAddr) -> bool + Send + Sync>;
+
+impl fmt::Debug for GuardedResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedResolver").finish_non_exhaustive()
+    }
 }
 
 /// Where names led, and when they did.
@@ -123,10 +132,21 @@ impl Remembered {
 
 impl GuardedResolver {
     pub(crate) fn new(configured: HashSet<String>) -> Self {
+        Self::with_rule(Arc::new(move |host, address| {
+            configured.contains(host) || !is_link_local(address)
+        }))
+    }
+
+    pub(crate) fn with_rule(rule: AddressRule) -> Self {
         Self {
-            configured: Arc::new(configured),
+            rule,
             remembered: Arc::default(),
         }
+    }
+
+    /// Whether `host`, in lower case, may be reached at `address`.
+    pub(crate) fn permits(&self, host: &str, address: IpAddr) -> bool {
+        (self.rule)(host, address)
     }
 
     /// Where a name leads, by the word of the resolver or, if that is none in time, by what it said before.
@@ -175,10 +195,9 @@ impl GuardedResolver {
     }
 
     fn admitted(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LookupError> {
-        let trusted = self.configured.contains(host);
         let addresses: Vec<SocketAddr> = found
             .into_iter()
-            .filter(|address| trusted || !is_link_local(address.ip()))
+            .filter(|address| self.permits(host, address.ip()))
             .collect();
         if addresses.is_empty() {
             Err(LookupError::Forbidden(host.to_owned()))

@@ -44,6 +44,7 @@ pub use breaker::BreakerState;
 pub use chain::{Chain, ChainOptions, ChainStatus, UpstreamStatus};
 pub use client::Limits;
 pub use error::{Absence, ChainError, Failure};
+pub use guard::AddressRule;
 pub use health::Counts;
 pub use observe::{Event, Observer, Outcome};
 pub use order::Order;

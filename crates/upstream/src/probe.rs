@@ -42,6 +42,10 @@ impl Prober {
         }
     }
 
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// Somebody is interested: upstreams are watched from now on, with a request like this one.
     pub(crate) fn wake(&self, chain: &Arc<Inner>, request: &Request) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -152,6 +152,14 @@ impl Error {
         self.label().means_absent()
     }
 
+    /// Whether there is no such revision, as far as the last listing says.
+    pub(crate) fn is_unknown_revision(&self) -> bool {
+        match self {
+            Self::Version { cause, .. } | Self::Module { cause, .. } => cause.is_unknown_revision(),
+            error => matches!(error, Self::UnknownRevision(_)),
+        }
+    }
+
     /// Whether a server did not let this one see a repository. That there is one must not show to strangers.
     pub fn is_without_rights(&self) -> bool {
         let hidden = |label| {

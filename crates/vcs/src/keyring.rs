@@ -11,6 +11,7 @@ use goenv::{Environment, SecretRef};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ToolFault};
 use crate::goauth::{GoAuth, Method, parse_headers};
@@ -66,6 +67,8 @@ struct Kept {
     goauth_ran: bool,
     /// Why a method of GOAUTH brought nothing when it was last run.
     trouble: Option<String>,
+    /// What git's helpers said, by host, until it is known whether it is right.
+    filled: HashMap<String, Zeroizing<String>>,
 }
 
 impl std::fmt::Debug for Kept {
@@ -153,7 +156,9 @@ impl Keyring {
         }
         kept.by_prefix.remove(&host);
         let (output, what) = if words.is_empty() {
-            let output = self.git_credential(url, None).await?;
+            let output = self.git_credential("fill", url_line(url), None).await?;
+            kept.filled
+                .insert(host.clone(), Zeroizing::new(output.clone()));
             (output, "git credential fill")
         } else {
             let output = self
@@ -241,7 +246,7 @@ impl Keyring {
             let found = match (method, url) {
                 (Method::Netrc, _) => self.netrc_entries(),
                 (Method::Git(_), None) => continue,
-                (Method::Git(directory), Some(url)) => self.git_entry(url, directory).await,
+                (Method::Git(directory), Some(url)) => self.git_entry(url, directory, kept).await,
                 (Method::Command(words), url) => self.goauth_command(words, url).await,
             };
             match found {
@@ -281,8 +286,13 @@ impl Keyring {
         &self,
         url: &str,
         directory: &std::path::Path,
+        kept: &mut Kept,
     ) -> Result<Vec<(String, Option<Credentials>)>, Error> {
-        let output = self.git_credential(url, Some(directory)).await?;
+        let output = self
+            .git_credential("fill", url_line(url), Some(directory))
+            .await?;
+        let said = Zeroizing::new(output.clone());
+        kept.filled.insert(host_of(url).to_owned(), said);
         let found = self.of_output(&output).map(|(credentials, _)| credentials);
         let found = found.ok_or_else(|| {
             fault(
@@ -304,23 +314,38 @@ impl Keyring {
         parse_headers(&output).map_err(|reason| fault("GOAUTH command", reason))
     }
 
-    /// `git credential fill` with this user's own configuration, and without ever asking anybody.
+    /// Tells git's helpers, if the credentials for `url` were theirs, whether a server took them: they keep those that
+    /// are good, and forget those that are not.
+    pub(crate) async fn judged(&self, url: &str, are_good: bool) {
+        let said = {
+            let mut kept = self.kept.lock().await;
+            kept.filled.remove(host_of(url))
+        };
+        let Some(said) = said else {
+            return;
+        };
+        let action = if are_good { "approve" } else { "reject" };
+        let told = self
+            .git_credential(action, said.as_bytes().to_vec(), None)
+            .await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "git's credential helpers were not told how it went");
+        }
+    }
+
+    /// `git credential` with this user's own configuration, and without ever asking anybody.
     async fn git_credential(
         &self,
-        url: &str,
+        action: &str,
+        input: Vec<u8>,
         directory: Option<&std::path::Path>,
     ) -> Result<String, Error> {
         let mut command = self.command("git");
-        command.args(["-c", "credential.interactive=false", "credential", "fill"]);
+        command.args(["-c", "credential.interactive=false", "credential", action]);
         if let Some(directory) = directory {
             command.current_dir(directory);
         }
-        self.finish(
-            command,
-            format!("url={url}\n").into_bytes(),
-            "git credential fill",
-        )
-        .await
+        self.finish(command, input, "git credential").await
     }
 
     async fn program(
@@ -380,6 +405,10 @@ fn fault(what: &str, reason: String) -> Error {
         reason,
     }
     .into()
+}
+
+fn url_line(url: &str) -> Vec<u8> {
+    format!("url={url}\n").into_bytes()
 }
 
 fn after(life: Duration) -> Instant {
@@ -569,5 +598,39 @@ mod tests {
         );
         let found = keyring.credentials(URL, Attempt::Refused).await.unwrap();
         assert_eq!(found, Some(basic("u", "p")));
+    }
+
+    #[tokio::test]
+    async fn credential_helpers_of_git_are_told_whether_they_were_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let helper = script(
+            folder.path(),
+            &format!(
+                "{{ echo $1; cat; }} >> '{}'; [ \"$1\" = get ] && printf 'username=u\\npassword=p\\n'; exit 0",
+                log.display()
+            ),
+        );
+        let config = folder.path().join(".gitconfig");
+        std::fs::write(&config, format!("[credential]\n\thelper = {helper}\n")).unwrap();
+        let environment = environment(&[("HOME", folder.path().to_str().unwrap())]);
+        let keyring = Keyring::new(CredentialSource::GitCredential, "", environment);
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        keyring.judged(URL, true).await;
+        assert_eq!(said(), "", "nobody was asked yet");
+        keyring.credentials(URL, Attempt::First).await.unwrap();
+        keyring.judged(URL, false).await;
+        let (_, rejected) = said()
+            .split_once("erase\n")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        assert!(
+            rejected.contains("password=p") && rejected.contains("host=git.example"),
+            "{rejected}"
+        );
+        keyring.credentials(URL, Attempt::Refused).await.unwrap();
+        keyring.judged(URL, true).await;
+        keyring.judged(URL, true).await;
+        assert_eq!(said().matches("store\n").count(), 1, "{}", said());
     }
 }

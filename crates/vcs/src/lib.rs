@@ -16,6 +16,7 @@
 //! - [`RunnerSettings`]: the one place where programs are run
 //! - [`query`]: the version queries of `go get`: `latest`, `upgrade`, `v1.2`, `<v2`
 
+mod address;
 mod archive;
 #[cfg(test)]
 mod conformance;
@@ -37,6 +38,7 @@ mod runner;
 mod service;
 mod system;
 
+pub use address::import_path;
 pub use error::{
     Blocked, DiscoveryFault, Error, LayoutFault, PseudoFault, ToolFault, VersionRefusal,
 };

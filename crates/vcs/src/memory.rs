@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use goenv::redact::redact_text;
 use serde::{Deserialize, Serialize};
 
+use crate::address::is_same;
 use crate::discovery::Root;
 
 /// How many changes are kept for whoever asks for them.
@@ -123,6 +124,19 @@ impl Memory {
                 waiting.push(RepositoryChange { root, old, new });
             }
         }
+    }
+
+    /// The roots whose repository is at `address`.
+    pub(crate) fn roots_at(&self, address: &str) -> Vec<String> {
+        let identities = self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        identities
+            .iter()
+            .filter(|(_, identity)| is_same(&identity.repository, address))
+            .map(|(root, _)| root.clone())
+            .collect()
     }
 
     /// Something is to be written.

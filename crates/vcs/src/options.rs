@@ -52,7 +52,7 @@ pub struct RemoteOptions {
     pub ca_file: Option<PathBuf>,
     /// Certificate to show to the server (mTLS).
     pub client_certificate: Option<ClientCertificate>,
-    /// HTTP proxy for http and https addresses. Without it none is used.
+    /// The proxy: for http and https addresses, and an HTTP or SOCKS proxy for ssh addresses, too. Without it none is used.
     pub proxy: Option<RedactedUrl>,
     /// For ssh addresses.
     pub ssh: SshOptions,
@@ -72,6 +72,8 @@ pub enum Credentials {
     },
     /// A token for `Authorization: Bearer`.
     Bearer(Secret),
+    /// These headers, by name: what a GOAUTH command says.
+    Headers(Vec<(String, Secret)>),
 }
 
 /// A client certificate and its key, both PEM files.

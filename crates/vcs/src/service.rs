@@ -11,11 +11,13 @@ use gomod::info::RevInfo;
 use gomod::{ModulePath, Revision, Version};
 use modzip::Created;
 
+use crate::address::is_same;
 use crate::discovery::{Discovery, Probe, Root, Rules, Web};
 use crate::error::{Blocked, DiscoveryFault, Error};
 use crate::files::VersionFiles;
 use crate::memory::{Memory, RepositoryChange};
 use crate::options::{Remote, RemoteOptions};
+use crate::outbound::Outbound;
 use crate::query::{Query, Selection};
 use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop};
 use crate::resolve::{Layout, Resolver, TagNow, Versions, merge};
@@ -80,6 +82,8 @@ struct Remotes {
     workshop: Arc<Workshop>,
     configuration: Configuration,
     open: Mutex<HashMap<String, Arc<GitRepository>>>,
+    /// Where the repositories of roots are.
+    roots: Mutex<HashMap<String, String>>,
 }
 
 impl std::fmt::Debug for Vcs {
@@ -101,6 +105,7 @@ impl Vcs {
             workshop: Arc::new(workshop),
             configuration: settings.configuration,
             open: Mutex::default(),
+            roots: Mutex::default(),
         });
         let probe: Arc<dyn Probe> = Arc::<Remotes>::clone(&remotes);
         let discovery = Discovery::new(settings.rules, web, probe);
@@ -122,6 +127,12 @@ impl Vcs {
         self.0.discovery.root(module.as_str()).await
     }
 
+    /// The rules for the addresses of the server at `url`, which has the modules of `root`; none where the operator has
+    /// named it.
+    pub fn outbound(&self, url: &str, root: &str) -> Option<Arc<Outbound>> {
+        (self.0.remotes.configuration)(url, root).outbound
+    }
+
     /// The versions of `module`, lowest first: what `@v/list` answers.
     pub async fn versions(&self, module: &ModulePath) -> Result<Versions, Error> {
         self.resolver(module).await?.versions("").await
@@ -129,7 +140,15 @@ impl Vcs {
 
     /// What version `revision` of `module` is: what `@v/<revision>.info` answers.
     pub async fn info(&self, module: &ModulePath, revision: &Revision) -> Result<RevInfo, Error> {
-        self.resolver(module).await?.stat(revision.as_str()).await
+        let revision = revision.as_str();
+        let resolver = self.resolver_for(module, Some(revision)).await?;
+        match resolver.stat(revision).await {
+            Err(error) if error.is_unknown_revision() && resolver.code().outlive() => {
+                let resolver = self.resolver_for(module, Some(revision)).await?;
+                resolver.stat(revision).await
+            }
+            found => found,
+        }
     }
 
     /// The newest version of `module`: what `@latest` answers.
@@ -159,10 +178,19 @@ impl Vcs {
         version: &Version,
         bound: Option<&str>,
     ) -> Result<VersionFiles, Error> {
-        let resolver = self.resolver(module).await?;
-        let place = match bound.and_then(ObjectId::parse) {
+        let bound = bound.and_then(ObjectId::parse);
+        // What is bound may be here already.
+        let wanted = bound.is_none().then(|| version.as_str());
+        let mut resolver = self.resolver_for(module, wanted).await?;
+        let place = match bound {
             Some(commit) => resolver.place_bound(version, &commit).await?,
-            None => resolver.place(version).await?,
+            None => match resolver.place(version).await {
+                Err(error) if error.is_unknown_revision() && resolver.code().outlive() => {
+                    resolver = self.resolver_for(module, wanted).await?;
+                    resolver.place(version).await?
+                }
+                place => place?,
+            },
         };
         Ok(VersionFiles::new(resolver, version.clone(), place))
     }
@@ -238,6 +266,15 @@ impl Vcs {
     }
 
     async fn resolver(&self, module: &ModulePath) -> Result<Resolver, Error> {
+        self.resolver_for(module, None).await
+    }
+
+    /// A resolver for somebody who will want the files of a version, unless `wanted` is something else.
+    async fn resolver_for(
+        &self,
+        module: &ModulePath,
+        wanted: Option<&str>,
+    ) -> Result<Resolver, Error> {
         let root = self.root(module).await?;
         let layout = Layout::new(&root, module)?;
         match root.system {
@@ -259,6 +296,9 @@ impl Vcs {
             .0
             .remotes
             .repository(&root.repository, &root.root, insecure);
+        if let Some(version) = wanted.filter(|wanted| is_tag_like(wanted)) {
+            repository.fetch_early(&layout.tag_of(version));
+        }
         let snapshot = repository.snapshot().await?;
         let first_commits = repository.first_commits();
         // That another address is configured is no news to whoever configured it.
@@ -266,6 +306,15 @@ impl Vcs {
         self.0.memory.observe(&root.root, found, &first_commits);
         self.keep();
         Ok(Resolver::new(layout, snapshot))
+    }
+
+    /// A repository has something new: what was listed of it before does not count any more. Returns the import paths
+    /// of the roots that it is known to have.
+    pub fn pushed(&self, address: &str) -> Vec<String> {
+        self.0.discovery.forget_failures();
+        let mut roots = self.0.remotes.pushed(address);
+        roots.extend(self.0.memory.roots_at(address));
+        roots
     }
 
     /// The repositories that were found to be others than they were, since the last call.
@@ -292,6 +341,12 @@ impl Vcs {
     }
 }
 
+/// Whether a tag is to be expected for a version.
+fn is_tag_like(version: &str) -> bool {
+    gomod::semver::canonical_module_version(version).as_deref() == Some(version)
+        && !gomod::pseudo::is_pseudo_version(version)
+}
+
 async fn select(
     resolver: &Resolver,
     query: &Query,
@@ -313,6 +368,13 @@ async fn select(
 
 impl Remotes {
     fn repository(&self, url: &str, root: &str, insecure: bool) -> Arc<GitRepository> {
+        {
+            let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+            if roots.len() >= MOST_REPOSITORIES {
+                roots.clear();
+            }
+            roots.insert(root.to_owned(), url.to_owned());
+        }
         let key = format!("{insecure} {url}");
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= MOST_REPOSITORIES {
@@ -323,6 +385,25 @@ impl Remotes {
             Arc::new(GitRepository::new(Arc::clone(&self.workshop), remote))
         });
         Arc::clone(repository)
+    }
+
+    fn pushed(&self, address: &str) -> Vec<String> {
+        for repository in self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+        {
+            if repository.is_at(address) {
+                repository.forget_listing();
+            }
+        }
+        let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        roots
+            .iter()
+            .filter(|(_, url)| is_same(url, address))
+            .map(|(root, _)| root.clone())
+            .collect()
     }
 
     fn remote(&self, url: &str, root: &str, insecure: bool) -> Remote {

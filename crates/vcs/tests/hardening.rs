@@ -114,7 +114,7 @@ async fn limits_end_what_grows_too_large() {
         .write("go.mod", "module git.example/many.git\n")
         .commit();
     many.git(&["pack-refs", "--all"]);
-    let refs: Vec<String> = (0..60_000)
+    let refs: Vec<String> = (0..120_000)
         .map(|n| format!("{commit} refs/tags/v0.0.{n}\n"))
         .collect();
     std::fs::write(many.directory.join(".git/packed-refs"), refs.concat()).unwrap();
@@ -148,7 +148,7 @@ async fn limits_end_what_grows_too_large() {
             .unwrap()
             .list
             .len(),
-        60_000
+        120_000
     );
     assert!(started.elapsed() < Duration::from_mins(1));
     zip(&generous, "big", "v1.0.0").await.unwrap();
@@ -313,8 +313,8 @@ fn killed_processes_leave_no_lock_and_no_broken_repository() {
             .stderr(std::process::Stdio::piped());
         command
     };
-    for round in 0..40_u64 {
-        if round % 8 == 0 {
+    for round in 0..100_u64 {
+        if round % 10 == 0 {
             let _nothing_yet = std::fs::remove_dir_all(folder.path().join("work/repositories"));
         }
         let mut killed = child().spawn().unwrap();

@@ -74,6 +74,69 @@ async fn programs_get_an_environment_of_their_own_and_no_secret_on_the_command_l
 }
 
 #[tokio::test]
+async fn a_version_costs_one_fetch_that_does_not_wait_for_the_listing_and_few_runs_of_git() {
+    let forge = Forge::new();
+    let repository = large(&forge, "few", 1000);
+    repository.write("second.go", "package x\n").commit();
+    repository.git(&["tag", "-a", "-m", "annotated", "v1.1.0"]);
+    let tools = tempfile::tempdir().unwrap();
+    let (git, log) = logging_git(tools.path());
+    let workplace = forge.vcs_with(Pages::default(), |settings| {
+        settings.runner.git = git;
+        settings.limits.listing_fresh = Duration::ZERO;
+    });
+    let mut said = 0;
+    for (version, runs) in [
+        (
+            "v1.0.0",
+            // One listing shows which scheme works.
+            &[
+                "archive",
+                "cat-file",
+                "fetch",
+                "ls-remote",
+                "ls-remote",
+                "version",
+            ][..],
+        ),
+        (
+            "v1.1.0",
+            &[
+                "archive",
+                "cat-file",
+                "fetch",
+                "ls-remote",
+                "rev-parse",
+                "update-ref",
+            ],
+        ),
+    ] {
+        zip(&workplace, "few", version).await.unwrap();
+        let text = std::fs::read_to_string(&log).unwrap();
+        let mut found: Vec<&str> = text[said..]
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, runs, "{version}: {text}");
+        said = text.len();
+    }
+    // What does not exist is no trouble, and what was moved is not mistaken for what it was.
+    assert!(
+        zip(&workplace, "few", "v1.2.0")
+            .await
+            .unwrap_err()
+            .is_absence()
+    );
+    let first = zip(&workplace, "few", "v1.0.0").await.unwrap();
+    repository.git(&["tag", "-f", "v1.0.0", "HEAD"]);
+    assert_ne!(zip(&workplace, "few", "v1.0.0").await.unwrap(), first);
+    repository.git(&["tag", "-f", "v1.3.0", "HEAD:second.go"]);
+    let refused = zip(&workplace, "few", "v1.3.0").await.unwrap_err();
+    assert!(refused.is_absence(), "{refused}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_no_absence_and_does_not_show() {
     let forge = Forge::new();
     large(&forge, "locked", 1000);
@@ -214,6 +277,31 @@ async fn a_new_tag_costs_the_difference_and_a_listing_costs_no_file() {
     assert!(info.version.starts_with("v1.4.1-0."), "{}", info.version);
     let bytes = sent();
     assert!(bytes < 20_000, "history: {bytes} bytes");
+}
+
+#[tokio::test]
+async fn absence_is_not_told_from_an_old_listing() {
+    let forge = Forge::new();
+    let repository = large(&forge, "late", 1000);
+    let workplace = forge.vcs_with(Pages::default(), |settings| {
+        settings.limits.listing_fresh = Duration::from_hours(1);
+    });
+    let versions = || async {
+        let listed = workplace.vcs.versions(&module("late")).await.unwrap();
+        listed.list.len()
+    };
+    assert_eq!(versions().await, 1);
+    repository.tag("v1.1.0").tag("v1.2.0");
+    assert_eq!(versions().await, 1);
+    // How old a listing may be to say that something does not exist.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    zip(&workplace, "late", "v1.1.0").await.unwrap();
+    assert_eq!(versions().await, 3);
+    repository.git(&["branch", "news"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let news = Revision::new("news").unwrap();
+    let found = workplace.vcs.info(&module("late"), &news).await.unwrap();
+    assert_eq!(found.version, "v1.2.0");
 }
 
 #[tokio::test]

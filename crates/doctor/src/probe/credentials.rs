@@ -141,6 +141,11 @@ async fn ask(keyring: &Keyring, url: &Url, attempt: Attempt, patience: Duration)
         vcs::Credentials::Bearer(token) => {
             Login::new(&format!("Bearer {}", token.expose()), "GOAUTH")
         }
+        vcs::Credentials::Headers(headers) => {
+            let is_login = |name: &str| name.eq_ignore_ascii_case("authorization");
+            let (_, value) = headers.iter().find(|(name, _)| is_login(name))?;
+            Login::new(value.expose(), "GOAUTH")
+        }
     }
 }
 

@@ -13,10 +13,7 @@ use gomod::{ModuleVersion, Version};
 use modzip::{Created, MemoryFile, Metadata, SourceFile};
 
 use crate::error::Error;
-use crate::resolve::{Place, Resolver};
-
-/// The file that a module in a subdirectory has from the root of its repository, if it has none of its own.
-const LICENSE: &str = "LICENSE";
+use crate::resolve::{LICENSE, Place, Resolver};
 
 /// A file of the module.
 enum ModuleFile {

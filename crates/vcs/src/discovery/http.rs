@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use fault::Label;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, LOCATION};
+use reqwest::header::LOCATION;
 use url::Url;
 
 use crate::discovery::web::{MAX_PAGE, Page, Trust, Web, WebError};
@@ -115,47 +115,53 @@ impl HttpWeb {
     }
 
     async fn send(&self, at: &Url, trust: Trust) -> Result<reqwest::Response, WebError> {
-        let (client, header) = match (&self.routes, trust, &self.unverifying) {
+        let (client, credentials) = match (&self.routes, trust, &self.unverifying) {
             (Some(routes), ..) => {
                 let way = routes.way(at, trust, Attempt::First).await;
                 let (client, credentials) = way.map_err(|detail| WebError {
                     label: Label::DnsPoisoned,
                     detail,
                 })?;
-                (client, credentials.as_ref().map(authorization))
+                (client, credentials)
             }
-            (None, Trust::Unverified, Some(client)) => (client.clone(), self.authorization(at)),
+            (None, Trust::Unverified, Some(client)) => (client.clone(), self.credentials_for(at)),
             (None, ..) => {
                 let client = self.verifying.clone().ok_or_else(|| WebError {
                     label: Label::OsResourceLimit,
                     detail: "there is no client".to_owned(),
                 })?;
-                (client, self.authorization(at))
+                (client, self.credentials_for(at))
             }
         };
         let mut request = client.get(at.clone());
-        if let Some(header) = header {
-            request = request.header(AUTHORIZATION, header);
+        for (name, value) in credentials.iter().flat_map(headers) {
+            request = request.header(name, value);
         }
         request.send().await.map_err(|error| describe(&error))
     }
 
-    fn authorization(&self, url: &Url) -> Option<String> {
+    fn credentials_for(&self, url: &Url) -> Option<Credentials> {
         let source = self.credentials.as_ref()?;
-        let credentials = (url.scheme() == "https").then(|| source(url)).flatten()?;
-        Some(authorization(&credentials))
+        (url.scheme() == "https").then(|| source(url)).flatten()
     }
 }
 
-/// The value of an `Authorization` header.
-pub(crate) fn authorization(credentials: &Credentials) -> String {
-    match credentials {
+/// The headers that show credentials to a server.
+pub(crate) fn headers(credentials: &Credentials) -> Vec<(String, String)> {
+    let value = match credentials {
         Credentials::Basic { username, password } => {
             let pair = format!("{username}:{}", password.expose());
             format!("Basic {}", STANDARD.encode(pair))
         }
         Credentials::Bearer(token) => format!("Bearer {}", token.expose()),
-    }
+        Credentials::Headers(headers) => {
+            let exposed = headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose().to_owned()));
+            return exposed.collect();
+        }
+    };
+    vec![("Authorization".to_owned(), value)]
 }
 
 impl Web for HttpWeb {
@@ -299,10 +305,12 @@ mod tests {
             username: "user".to_owned(),
             password: Secret::new("pass"),
         };
-        assert_eq!(authorization(&basic), "Basic dXNlcjpwYXNz");
-        assert_eq!(
-            authorization(&Credentials::Bearer(Secret::new("t"))),
-            "Bearer t"
-        );
+        let one = |value: &str| vec![("Authorization".to_owned(), value.to_owned())];
+        assert_eq!(headers(&basic), one("Basic dXNlcjpwYXNz"));
+        let bearer = Credentials::Bearer(Secret::new("t"));
+        assert_eq!(headers(&bearer), one("Bearer t"));
+        let other = Credentials::Headers(vec![("Private-Token".to_owned(), Secret::new("t"))]);
+        let expected = [("Private-Token".to_owned(), "t".to_owned())];
+        assert_eq!(headers(&other), expected);
     }
 }

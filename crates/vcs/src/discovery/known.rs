@@ -80,6 +80,11 @@ impl<T: Clone> Known<T> {
         self.news.swap(false, Ordering::Relaxed)
     }
 
+    /// Lets what was not found be looked for again.
+    pub(crate) fn forget_failures(&self) {
+        self.lock().retain(|_, entry| entry.answer.is_ok());
+    }
+
     /// What exists.
     pub(crate) fn found(&self) -> Vec<(String, T)> {
         let answers = self.lock();

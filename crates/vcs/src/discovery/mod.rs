@@ -28,7 +28,7 @@ use crate::govcs::Govcs;
 use crate::options::UrlTemplate;
 use crate::system::VersionControl;
 use hosts::{Address, StaticRoot, static_root};
-pub(crate) use http::authorization;
+pub(crate) use http::headers;
 pub use http::{CredentialSource, HttpWeb};
 use known::Known;
 use meta::{GoImport, Mismatch, ModTags, go_imports, matching};
@@ -201,13 +201,18 @@ impl Discovery {
         self.inner.configured(path).is_some()
     }
 
+    /// Lets what was not found be looked for again.
+    pub(crate) fn forget_failures(&self) {
+        self.inner.roots.forget_failures();
+    }
+
     /// Whether something was found since the last call.
     pub(crate) fn has_news(&self) -> bool {
         self.inner.roots.has_news()
     }
 
     /// Whether an unencrypted connection will do for `path`.
-    pub(crate) fn allows_insecure(&self, path: &str) -> bool {
+    pub fn allows_insecure(&self, path: &str) -> bool {
         self.inner.rules.insecure.matches_text(path)
     }
 }

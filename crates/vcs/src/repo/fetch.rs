@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bstr::{BStr, BString, ByteSlice as _};
 use fault::Label;
 
+use super::create::{create, is_kind};
+use super::early::early_ref;
 use super::mirrors::{Mirror, Writing};
 use super::refs::is_plain_name;
 use super::{GitRepository, ObjectId, Refs, Snapshot, Work};
@@ -112,7 +114,12 @@ impl Fetch {
             writing.finish();
             return Ok(true);
         }
-        repository.init(&tip, self.commit.is_sha256()).await?;
+        init(&tip, self.commit.is_sha256(), &writing)?;
+        if self.has_come_early(&tip).await? {
+            repository.tidy(&tip, &writing).await;
+            writing.finish();
+            return Ok(true);
+        }
         let mut sources = Vec::new();
         if let Some(name) = self.via.as_ref().and_then(|name| name.to_str().ok())
             && is_plain_name(name.into())
@@ -147,27 +154,30 @@ impl Fetch {
         access: &Access,
         writing: &Writing,
     ) -> Result<Arrival, Error> {
-        let workshop = &self.repository.workshop;
         let incoming = format!("refs/incoming/{}", self.commit);
-        workshop
-            .runner
-            .git(Some(tip))
-            .args([
-                "fetch",
-                "--quiet",
-                "--force",
-                "--no-tags",
-                "--no-write-fetch-head",
-                "--depth=1",
-                "--end-of-options",
-                "origin",
-            ])
-            .args([format!("+{source}:{incoming}")])
-            .network(access)
-            .lock(writing.share()?)
-            .disk(tip, workshop.limits.repository)
-            .output()
+        self.repository
+            .fetch_one(tip, source, &incoming, access, writing)
             .await?;
+        self.take(tip, &incoming).await
+    }
+
+    /// Whether the commit has arrived while the refs were being listed.
+    async fn has_come_early(&self, tip: &Path) -> Result<bool, Error> {
+        let Some(early) = self.via.as_ref().map(|name| early_ref(name.as_bstr())) else {
+            return Ok(false);
+        };
+        if !tip.join(&early).is_file() {
+            return Ok(false);
+        }
+        Ok(matches!(self.take(tip, &early).await?, Arrival::Here))
+    }
+
+    /// Marks the commit as complete if the ref `incoming` leads to it. The ref is gone then.
+    async fn take(&self, tip: &Path, incoming: &str) -> Result<Arrival, Error> {
+        if self.renamed(tip, incoming) {
+            return Ok(Arrival::Here);
+        }
+        let workshop = &self.repository.workshop;
         let resolved = workshop
             .runner
             .git(Some(tip))
@@ -192,6 +202,16 @@ impl Fetch {
             (false, Some(0)) => Arrival::Moved,
             (false, _) => Arrival::NotACommit,
         })
+    }
+
+    /// Most tags are no objects of their own: what arrived is then the commit itself, and git need not be asked what
+    /// it leads to.
+    fn renamed(&self, tip: &Path, incoming: &str) -> bool {
+        let (from, to) = (tip.join(incoming), tip.join(mark(&self.commit)));
+        let is_it = std::fs::read(&from)
+            .is_ok_and(|content| content.trim_ascii() == self.commit.as_str().as_bytes());
+        let folder = to.parent().unwrap_or(tip);
+        is_it && std::fs::create_dir_all(folder).is_ok() && std::fs::rename(&from, &to).is_ok()
     }
 
     async fn everything(&self) -> Result<PathBuf, Error> {
@@ -233,6 +253,17 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     }
 }
 
+/// Makes an empty repository at `directory` unless there is one for objects of this kind.
+pub(super) fn init(directory: &Path, sha256: bool, writing: &Writing) -> Result<(), Error> {
+    if directory.is_dir() {
+        if is_kind(directory, sha256) {
+            return Ok(());
+        }
+        writing.discard(directory)?;
+    }
+    create(directory, sha256)
+}
+
 impl GitRepository {
     /// The right to change the mirror: among the tasks of this process first, then among processes.
     pub(super) async fn write(
@@ -243,38 +274,6 @@ impl GitRepository {
         let patience = self.workshop.runner.settings().network_time;
         let writing = mirror.write(patience).await?;
         Ok((turn, writing))
-    }
-
-    /// Makes an empty repository at `directory` unless there is one. It is either there whole or not at all.
-    pub(super) async fn init(&self, directory: &Path, sha256: bool) -> Result<(), Error> {
-        let doing = || format!("creating {}", directory.display());
-        if directory.is_dir() {
-            return Ok(());
-        }
-        let parent = directory.parent().unwrap_or(directory);
-        let draft = tempfile::Builder::new()
-            .prefix("git.new-")
-            .tempdir_in(parent)
-            .map_err(Error::io(doing()))?;
-        let format = if sha256 { "sha256" } else { "sha1" };
-        self.workshop
-            .runner
-            .git(Some(draft.path()))
-            .args(["init", "--bare", "--quiet", "--template="])
-            .args([format!("--object-format={format}")])
-            .output()
-            .await?;
-        let finish = || {
-            let info = draft.path().join("info");
-            std::fs::create_dir_all(&info)?;
-            // Or else the files of a module would depend on what `git archive` was asked for.
-            std::fs::write(info.join("attributes"), "* -export-subst -export-ignore\n")?;
-            std::fs::rename(draft.path(), directory)
-        };
-        finish().map_err(Error::io(doing()))?;
-        // It has moved.
-        let _gone = draft.keep();
-        Ok(())
     }
 
     /// Puts packs together when there are many: each lookup goes through all of them.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use super::fetch::is_refusal;
+use super::fetch::{init, is_refusal};
 use super::mirrors::{Mirror, Writing};
 use super::{GitRepository, ObjectId, Refs, Snapshot, Work};
 use crate::error::Error;
@@ -199,7 +199,7 @@ impl GitRepository {
             writing.discard(&directory)?;
         }
         let sha256 = refs.iter().any(|(_, commit)| commit.is_sha256());
-        self.init(&directory, sha256).await?;
+        init(&directory, sha256, &writing)?;
         let lowest = if files { Some(EVERYTHING) } else { level };
         let skipped = LEVELS
             .iter()

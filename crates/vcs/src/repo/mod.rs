@@ -24,13 +24,16 @@ macro_rules! healing {
     }};
 }
 
+mod create;
+mod early;
 mod fetch;
+mod gather;
 mod history;
 mod mirrors;
 mod objects;
 mod refs;
+mod seen;
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +43,7 @@ use fault::Label;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::address::is_same;
 use crate::discovery::{Trust, Web};
 use crate::error::{Error, ToolFault};
 use crate::flight::Flights;
@@ -51,6 +55,7 @@ pub(crate) use mirrors::Mirrors;
 pub(crate) use objects::CommitTime;
 use refs::Listing;
 pub(crate) use refs::{Named, ObjectId, Refs};
+use seen::Seen;
 
 /// What repositories may cost.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +96,7 @@ pub(crate) struct Workshop {
     pub(crate) limits: Limits,
     pub(crate) web: Arc<dyn Web>,
     mirrors: Mirrors,
+    seen: Seen,
     last_eviction: Mutex<Option<Instant>>,
 }
 
@@ -101,6 +107,7 @@ impl Workshop {
             limits,
             web,
             mirrors,
+            seen: Seen::default(),
             last_eviction: Mutex::new(None),
         }
     }
@@ -133,39 +140,56 @@ enum Work {
     History(String),
 }
 
+/// The refs, and when they were asked for: freshness counts from the question, not from the answer.
+#[derive(Clone)]
+struct Listed {
+    asked: Instant,
+    refs: Arc<Refs>,
+}
+
+/// How old a listing may be to say that something does not exist: whoever has just pushed a tag wants it at once.
+const ABSENCE_FRESH: Duration = Duration::from_secs(1);
+
+/// How often a listing is begun anew because something was pushed meanwhile.
+const MOST_LISTINGS: usize = 3;
+
 /// A git repository somewhere else.
 pub(crate) struct GitRepository {
     workshop: Arc<Workshop>,
+    /// Tells what was seen here from what was seen in other repositories.
+    seen_as: u64,
     remote: Remote,
     moved: Mutex<Option<String>>,
-    listing: Mutex<Option<(Instant, Arc<Refs>)>>,
-    listings: Arc<Flights<(), Result<Arc<Refs>, Error>>>,
+    listing: Mutex<Option<Listed>>,
+    /// What was listed before this moment does not count.
+    outdated: Mutex<Option<Instant>>,
+    listings: Arc<Flights<(), Result<Listed, Error>>>,
     fetches: Arc<Flights<Work, Result<PathBuf, Error>>>,
     writing: Arc<tokio::sync::Mutex<()>>,
     /// The commits that the history begins with; empty while it was not needed.
     first_commits: Mutex<Vec<String>>,
 }
 
-/// Files that were read, by commit and path; `None` where there is none.
-type Files = HashMap<(ObjectId, String), Option<Arc<[u8]>>>;
-
 /// A repository at one moment.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
     repository: Arc<GitRepository>,
+    asked: Instant,
     refs: Arc<Refs>,
     mirror: Arc<OnceCell<Arc<Mirror>>>,
-    files: Arc<Mutex<Files>>,
-    times: Arc<Mutex<HashMap<ObjectId, CommitTime>>>,
+    /// Files of commits that will be wanted, and are read together.
+    wanted: Arc<[String]>,
 }
 
 impl GitRepository {
     pub(crate) fn new(workshop: Arc<Workshop>, remote: Remote) -> Self {
         Self {
+            seen_as: workshop.seen.newcomer(),
             workshop,
             remote,
             moved: Mutex::new(None),
             listing: Mutex::new(None),
+            outdated: Mutex::new(None),
             listings: Arc::default(),
             fetches: Arc::default(),
             writing: Arc::default(),
@@ -183,35 +207,68 @@ impl GitRepository {
 
     /// The repository as it is now, or was a moment ago.
     pub(crate) async fn snapshot(self: &Arc<Self>) -> Result<Snapshot, Error> {
-        let refs = match self.recent_listing() {
-            Some(refs) => refs,
+        let listed = match self.recent_listing() {
+            Some(listed) => listed,
             None => self.new_listing().await?,
         };
         Ok(Snapshot {
             repository: Arc::clone(self),
-            refs,
+            asked: listed.asked,
+            refs: listed.refs,
             mirror: Arc::default(),
-            files: Arc::default(),
-            times: Arc::default(),
+            wanted: Arc::default(),
         })
     }
 
-    fn recent_listing(&self) -> Option<Arc<Refs>> {
-        let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, refs) = listing.as_ref()?;
-        (at.elapsed() < self.workshop.limits.listing_fresh).then(|| Arc::clone(refs))
+    /// Whether this is the repository at `address`.
+    pub(crate) fn is_at(&self, address: &str) -> bool {
+        is_same(&self.remote.url, address) || is_same(self.remote.fetch_url(), address)
     }
 
-    async fn new_listing(self: &Arc<Self>) -> Result<Arc<Refs>, Error> {
+    /// Something was pushed: what was listed so far does not count any more.
+    pub(crate) fn forget_listing(&self) {
+        let mut outdated = self.outdated.lock().unwrap_or_else(PoisonError::into_inner);
+        *outdated = Some(Instant::now());
+    }
+
+    fn is_outdated(&self, listed: &Listed) -> bool {
+        let outdated = self.outdated.lock().unwrap_or_else(PoisonError::into_inner);
+        outdated.is_some_and(|since| listed.asked <= since)
+    }
+
+    fn was_listed(&self) -> bool {
+        let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        listing.is_some()
+    }
+
+    fn recent_listing(&self) -> Option<Listed> {
+        let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = listing.as_ref()?;
+        let fresh = self.workshop.limits.listing_fresh;
+        (listed.asked.elapsed() < fresh && !self.is_outdated(listed)).then(|| listed.clone())
+    }
+
+    async fn new_listing(self: &Arc<Self>) -> Result<Listed, Error> {
+        for _ in 1..MOST_LISTINGS {
+            let listed = self.next_listing().await?;
+            // One that was under way when something was pushed may be from before.
+            if !self.is_outdated(&listed) {
+                return Ok(listed);
+            }
+        }
+        self.next_listing().await
+    }
+
+    async fn next_listing(self: &Arc<Self>) -> Result<Listed, Error> {
         let this = Arc::clone(self);
         self.listings
             .join((), || async move {
-                // Freshness counts from the question, not from the answer.
                 let asked = Instant::now();
                 let refs = Arc::new(this.list().await?);
+                let listed = Listed { asked, refs };
                 let mut listing = this.listing.lock().unwrap_or_else(PoisonError::into_inner);
-                *listing = Some((asked, Arc::clone(&refs)));
-                Ok(refs)
+                *listing = Some(listed.clone());
+                Ok(listed)
             })
             .await
             .ok_or(Error::Lost)?
@@ -219,17 +276,28 @@ impl GitRepository {
 
     async fn list(&self) -> Result<Refs, Error> {
         let error = match self.list_as(Attempt::First).await {
-            Ok(refs) => return Ok(refs),
+            Ok(refs) => {
+                self.judge_credentials(true).await;
+                return Ok(refs);
+            }
             Err(error) => error,
         };
-        let refused = matches!(
-            error.label(),
-            Label::AuthHttpsNoCredential | Label::AuthTokenRejected | Label::AuthRepoNotFound
-        );
+        let refused = is_refused(&error);
+        if is_wrong(&error) {
+            self.judge_credentials(false).await;
+        }
         let error = if refused && self.remote.options.keyring.is_some() {
             match self.list_as(Attempt::Refused).await {
-                Ok(refs) => return Ok(refs),
-                Err(error) => error,
+                Ok(refs) => {
+                    self.judge_credentials(true).await;
+                    return Ok(refs);
+                }
+                Err(error) => {
+                    if is_wrong(&error) {
+                        self.judge_credentials(false).await;
+                    }
+                    error
+                }
             }
         } else if self.was_redirected(&error).await {
             match self.list_as(Attempt::First).await {
@@ -240,6 +308,12 @@ impl GitRepository {
             error
         };
         Err(self.explained(error).await)
+    }
+
+    async fn judge_credentials(&self, are_good: bool) {
+        if let Some(keyring) = &self.remote.options.keyring {
+            keyring.judged(self.way().fetch_url(), are_good).await;
+        }
     }
 
     async fn list_as(&self, attempt: Attempt) -> Result<Refs, Error> {
@@ -357,9 +431,33 @@ impl GitRepository {
     }
 }
 
+fn is_refused(error: &Error) -> bool {
+    matches!(
+        error.label(),
+        Label::AuthHttpsNoCredential | Label::AuthTokenRejected | Label::AuthRepoNotFound
+    )
+}
+
+/// Whether it is about the credentials: what does not exist, or is not shown, may be asked for with the right ones.
+fn is_wrong(error: &Error) -> bool {
+    matches!(
+        error.label(),
+        Label::AuthHttpsNoCredential | Label::AuthTokenRejected
+    )
+}
+
 impl Snapshot {
     pub(crate) fn refs(&self) -> &Refs {
         &self.refs
+    }
+
+    /// Whether what it does not know may have come meanwhile. If so, the next snapshot is a new one.
+    pub(crate) fn outlive(&self) -> bool {
+        let is_old = self.asked.elapsed() >= ABSENCE_FRESH;
+        if is_old {
+            self.repository.forget_listing();
+        }
+        is_old
     }
 
     /// The address that answers name as their origin.

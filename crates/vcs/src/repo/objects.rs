@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::io::Seek as _;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bstr::{BStr, ByteSlice as _};
 use jiff::Timestamp;
 
+use super::seen::Seen;
 use super::{ObjectId, Snapshot};
 use crate::error::Error;
 use crate::runner::Sink;
 
 /// Most bytes of a file that is read as a whole: what go.mod and LICENSE may have.
-const FILE_LIMIT: u64 = 16 << 20;
+pub(super) const FILE_LIMIT: u64 = 16 << 20;
 
 /// A commit and when it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +31,8 @@ impl Snapshot {
         commit: &ObjectId,
         via: Option<&BStr>,
     ) -> Result<CommitTime, Error> {
-        let known = {
-            let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-            times.get(commit).cloned()
-        };
-        if let Some(known) = known {
+        let (seen, here) = self.seen();
+        if let Some(known) = seen.time(here, commit) {
             return Ok(known);
         }
         let found = healing!(
@@ -42,12 +40,18 @@ impl Snapshot {
             directory = self.content(commit, via),
             self.commit_in(&directory, commit)
         )?;
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.insert(commit.clone(), found.clone());
+        seen.keep_time(here, found.clone());
         Ok(found)
     }
 
+    pub(super) fn seen(&self) -> (&Seen, u64) {
+        (&self.repository.workshop.seen, self.repository.seen_as)
+    }
+
     async fn commit_in(&self, directory: &Path, commit: &ObjectId) -> Result<CommitTime, Error> {
+        if let Some(found) = self.gather(directory, commit).await? {
+            return Ok(found);
+        }
         let output = self
             .runner()
             .git(Some(directory))
@@ -82,12 +86,8 @@ impl Snapshot {
         if path.starts_with("../") || path.contains(['\0', '\n']) {
             return Ok(None);
         }
-        let key = (commit.clone(), path.to_owned());
-        let known = {
-            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-            files.get(&key).cloned()
-        };
-        if let Some(content) = known {
+        let (seen, here) = self.seen();
+        if let Some(content) = seen.file(here, commit, path) {
             return Ok(content);
         }
         let content = healing!(
@@ -95,8 +95,7 @@ impl Snapshot {
             directory = self.content(commit, None),
             self.read(&directory, commit, path)
         )?;
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(key, content.clone());
+        seen.keep_file(here, commit, path, content.clone());
         Ok(content)
     }
 

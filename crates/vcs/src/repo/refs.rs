@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
-const TAGS: &str = "refs/tags/";
+pub(super) const TAGS: &str = "refs/tags/";
 const HEADS: &str = "refs/heads/";
 
 /// How many hexadecimal digits are the least that may name a commit.

@@ -1,11 +1,14 @@
 //! Where in its repository a module is, as far as paths say it.
 
-use gomod::ModulePath;
 use gomod::path::path_major_prefix;
+use gomod::{ModulePath, semver};
 
 use crate::discovery::Root;
 use crate::discovery::hosts::has_path_prefix;
 use crate::error::LayoutFault;
+
+/// The file that a module in a subdirectory has from the root of its repository, if it has none of its own.
+pub(crate) const LICENSE: &str = "LICENSE";
 
 /// The place of a module in a repository (cmd/go `newCodeRepo`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,23 @@ impl Layout {
     pub(crate) fn major_directory(&self) -> Option<String> {
         let name = self.major.strip_prefix('/')?;
         (self.root != self.module.as_str()).then(|| join(&self.directory, name))
+    }
+
+    /// The files of a commit that tell about the module, and the one that its zip may have from elsewhere.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let places = [Some(self.directory.clone()), self.major_directory()];
+        let go_mods = places.iter().flatten().map(|place| join(place, "go.mod"));
+        let license = (!self.directory.is_empty()).then(|| LICENSE.to_owned());
+        go_mods.chain(license).collect()
+    }
+
+    /// The tag of `version`.
+    pub(crate) fn tag_of(&self, version: &str) -> String {
+        let tag = match semver::build(version) {
+            Some(semver::INCOMPATIBLE) => version.strip_suffix(semver::INCOMPATIBLE),
+            _ => None,
+        };
+        format!("{}{}", self.tag_prefix(), tag.unwrap_or(version))
     }
 
     /// Whether versions from v2 on may be `+incompatible`: only at the root, without a major version in the path.

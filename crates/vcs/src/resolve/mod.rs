@@ -13,7 +13,7 @@ use gomod::{ModulePath, Version, semver};
 
 use crate::error::{Error, VersionRefusal};
 use crate::repo::{CommitTime, Named, ObjectId, Snapshot};
-pub(crate) use layout::Layout;
+pub(crate) use layout::{LICENSE, Layout};
 pub(crate) use origin::merge;
 pub use origin::settled;
 pub use versions::Versions;
@@ -59,6 +59,7 @@ pub(crate) struct Place {
 
 impl Resolver {
     pub(crate) fn new(layout: Layout, code: Snapshot) -> Self {
+        let code = code.wanting(layout.files());
         Self { layout, code }
     }
 
@@ -232,10 +233,6 @@ impl Resolver {
         if is_pseudo_version(version) {
             return gomod::pseudo::rev(version).unwrap_or(version).to_owned();
         }
-        let tag = match semver::build(version) {
-            Some(semver::INCOMPATIBLE) => version.strip_suffix(semver::INCOMPATIBLE),
-            _ => None,
-        };
-        format!("{}{}", self.layout.tag_prefix(), tag.unwrap_or(version))
+        self.layout.tag_of(version)
     }
 }

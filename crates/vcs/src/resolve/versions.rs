@@ -43,7 +43,8 @@ impl Resolver {
             self.candidates(&tag_prefix)
         };
         let mut list = candidates.compatible;
-        if self.incompatible_count(list.last()).await? {
+        // Without candidates no commit need be looked at: most lists cost one question.
+        if !candidates.incompatible.is_empty() && self.incompatible_count(list.last()).await? {
             self.append_incompatible(&candidates.incompatible, &mut list)
                 .await?;
         }

@@ -9,7 +9,8 @@ use goenv::go_url::GoUrl;
 use goenv::redact::redact_text;
 use tempfile::NamedTempFile;
 
-use crate::discovery::authorization;
+use super::relay::{Relay, SSH_PORT};
+use crate::discovery::headers;
 use crate::error::{Blocked, Error};
 use crate::options::{Credentials, KnownHosts, Remote};
 use crate::outbound::{Outbound, Refused};
@@ -26,6 +27,8 @@ pub(crate) struct Access {
     pub(crate) secrets: Vec<String>,
     pub(crate) authenticated: bool,
     files: Vec<NamedTempFile>,
+    /// Held for as long as ssh may use it.
+    relay: Option<Relay>,
 }
 
 /// A server that ssh connects to.
@@ -33,6 +36,16 @@ pub(crate) struct Access {
 pub(crate) struct SshHost {
     pub(crate) name: String,
     pub(crate) port: Option<u16>,
+}
+
+impl SshHost {
+    /// What it is called in files of known hosts.
+    pub(super) fn alias(&self) -> String {
+        match self.port {
+            Some(port) if port != SSH_PORT => format!("[{}]:{port}", self.name),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 /// Checks the address of `remote` and prepares access to it. `pinned` are the lines of known hosts that were found
@@ -48,6 +61,7 @@ pub(crate) fn prepare(remote: &Remote, pinned: Option<&str>, home: &Path) -> Res
         secrets: Vec::new(),
         authenticated: false,
         files: Vec::new(),
+        relay: None,
     };
     match parts.scheme() {
         "http" | "https" => access.prepare_http(remote, &parts),
@@ -141,12 +155,14 @@ impl Access {
         if let Some(credentials) = &options.credentials
             && parts.scheme() == "https"
         {
-            let header = authorization(credentials);
-            // Settings for a URL hold for what is below it, so that no other host is ever sent the header.
+            // Settings for a URL hold for what is below it, so that no other host is ever sent the headers.
             let key = format!("http.https://{}/.extraHeader", parts.host());
-            self.settings
-                .push((key, format!("Authorization: {header}")));
-            self.hide(credentials, &header);
+            for (name, value) in headers(credentials) {
+                self.settings
+                    .push((key.clone(), format!("{name}: {value}")));
+                self.hide(&value);
+            }
+            self.hide_password(credentials);
             self.authenticated = true;
         }
         if let Some(file) = &options.ca_file {
@@ -232,7 +248,7 @@ impl Access {
         if scheme == "file" {
             return Ok(());
         }
-        if remote.options.proxy.is_some() && scheme.starts_with("http") {
+        if remote.options.proxy.is_some() && (scheme.starts_with("http") || is_ssh(scheme)) {
             // The proxy resolves names, and is the one to refuse them. An address needs no resolving.
             if let Ok(address) = host.parse::<std::net::IpAddr>()
                 && !outbound.permits(host, address)
@@ -270,20 +286,39 @@ impl Access {
                 .iter_mut()
                 .find(|(name, _)| *name == "GIT_SSH_COMMAND")
         {
-            let alias = if port == 22 {
-                host.to_owned()
-            } else {
-                format!("[{host}]:{port}")
+            let named = SshHost {
+                name: host.to_owned(),
+                port: Some(port),
             };
-            for option in [
-                format!("-oHostName={address}"),
-                format!("-oHostKeyAlias={alias}"),
-            ] {
-                command.push(' ');
-                command.push_str(&shell_quoted(&option));
-            }
+            add_options(
+                command,
+                &[
+                    format!("-oHostName={address}"),
+                    format!("-oHostKeyAlias={}", named.alias()),
+                ],
+            );
         }
         Ok(())
+    }
+
+    /// Lets ssh reach `host` through `relay`, and know its key by its own name.
+    pub(super) fn relay_through(&mut self, relay: Relay, host: &SshHost) {
+        let command = self
+            .variables
+            .iter_mut()
+            .find(|(name, _)| *name == "GIT_SSH_COMMAND");
+        if let Some((_, command)) = command {
+            // Of an option that is given twice the first counts, and git adds its own behind.
+            add_options(
+                command,
+                &[
+                    format!("-oHostName={}", relay.address.ip()),
+                    format!("-oPort={}", relay.address.port()),
+                    format!("-oHostKeyAlias={}", host.alias()),
+                ],
+            );
+        }
+        self.relay = Some(relay);
     }
 
     /// The name of a new file that only this user can read (tempfile makes no other).
@@ -303,15 +338,29 @@ impl Access {
         self.settings.push((key.to_owned(), value.to_owned()));
     }
 
-    fn hide(&mut self, credentials: &Credentials, header: &str) {
-        let (Credentials::Basic {
-            password: secret, ..
-        }
-        | Credentials::Bearer(secret)) = credentials;
-        self.secrets.push(secret.expose().to_owned());
-        self.secrets.push(STANDARD.encode(secret.expose()));
+    /// The value of a header, and what of it is coded or follows a word.
+    fn hide(&mut self, header: &str) {
+        self.secrets.push(header.to_owned());
         self.secrets
             .extend(header.split_once(' ').map(|(_, coded)| coded.to_owned()));
+    }
+
+    fn hide_password(&mut self, credentials: &Credentials) {
+        if let Credentials::Basic {
+            password: secret, ..
+        }
+        | Credentials::Bearer(secret) = credentials
+        {
+            self.secrets.push(secret.expose().to_owned());
+            self.secrets.push(STANDARD.encode(secret.expose()));
+        }
+    }
+}
+
+fn add_options(command: &mut String, options: &[String]) {
+    for option in options {
+        command.push(' ');
+        command.push_str(&shell_quoted(option));
     }
 }
 

@@ -6,6 +6,7 @@ mod command;
 mod messages;
 mod pins;
 mod process;
+mod relay;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,12 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::error::{Error, ToolFault};
 use crate::keyring::Attempt;
 use crate::options::{KnownHosts, Remote};
+use access::SshHost;
 pub(crate) use access::{Access, is_allowed};
 pub(crate) use command::Run;
 use pins::Pins;
 pub(crate) use process::{Broken, Input, RunLimits, Sink, directory_size, run};
+use relay::Relay;
 
 /// The oldest git with all that is relied on: settings by environment (2.31), `--end-of-options` in every command.
 const OLDEST_GIT: (u32, u32) = (2, 31);
@@ -120,7 +123,8 @@ impl Runner {
     /// The fingerprints of the keys that the ssh server of `remote` shows, if it is one.
     pub(crate) async fn fingerprints(&self, remote: &Remote) -> Option<String> {
         let host = access::ssh_host(remote).ok()??;
-        pins::shown_fingerprints(self, &host).await
+        let relay = relay_to(remote, &host).await.ok()?;
+        pins::shown_fingerprints(self, &host, relay.as_ref()).await
     }
 
     /// As [`Self::access`], perhaps after a refusal.
@@ -129,9 +133,18 @@ impl Runner {
         remote: &Remote,
         attempt: Attempt,
     ) -> Result<Access, Error> {
-        let pinned = match (&remote.options.ssh.known_hosts, access::ssh_host(remote)?) {
+        let host = access::ssh_host(remote)?;
+        let relay = match &host {
+            Some(host) => relay_to(remote, host).await?,
+            None => None,
+        };
+        let pinned = match (&remote.options.ssh.known_hosts, &host) {
             (KnownHosts::Pinned(fingerprints), Some(host)) => {
-                Some(self.0.pins.known_hosts(self, host, fingerprints).await?)
+                let known = self
+                    .0
+                    .pins
+                    .known_hosts(self, host, fingerprints, relay.as_ref());
+                Some(known.await?)
             }
             _ => None,
         };
@@ -145,6 +158,9 @@ impl Runner {
         let mut access = access::prepare(&remote, pinned.as_deref(), &self.0.home)?;
         if let Some(outbound) = &remote.options.outbound {
             access.confine(&remote, outbound).await?;
+        }
+        if let (Some(relay), Some(host)) = (relay, host) {
+            access.relay_through(relay, &host);
         }
         Ok(access)
     }
@@ -173,6 +189,14 @@ impl Runner {
             })
             .await
             .map(String::as_str)
+    }
+}
+
+/// The way to an ssh server through the proxy that was configured for it, if there is one.
+async fn relay_to(remote: &Remote, host: &SshHost) -> Result<Option<Relay>, Error> {
+    match &remote.options.proxy {
+        Some(proxy) => Relay::open(proxy, host).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 
 use super::Runner;
 use super::access::SshHost;
+use super::relay::Relay;
 use crate::error::{Blocked, Error, ToolFault};
 use fault::Label;
 
@@ -26,16 +27,16 @@ impl Pins {
     pub(super) async fn known_hosts(
         &self,
         runner: &Runner,
-        host: SshHost,
+        host: &SshHost,
         fingerprints: &[String],
+        relay: Option<&Relay>,
     ) -> Result<String, Error> {
         let mut found = self.0.lock().await;
-        let key = (host, fingerprints.to_vec());
+        let key = (host.clone(), fingerprints.to_vec());
         if let Some(lines) = found.get(&key) {
             return Ok(lines.clone());
         }
-        let host = &key.0;
-        let scanned = scan(runner, host).await?;
+        let scanned = scan(runner, host, relay).await?;
         let lines = pinned_lines(&scanned, fingerprints);
         if lines.is_empty() {
             let keys = scanned.lines().filter(|line| !line.starts_with('#'));
@@ -53,19 +54,26 @@ impl Pins {
 }
 
 /// The keys that a server shows, a line each.
-async fn scan(runner: &Runner, host: &SshHost) -> Result<String, Error> {
+async fn scan(runner: &Runner, host: &SshHost, relay: Option<&Relay>) -> Result<String, Error> {
+    let (name, port) = match relay {
+        Some(relay) => (relay.address.ip().to_string(), Some(relay.address.port())),
+        None => (host.name.clone(), host.port),
+    };
     let mut arguments = vec!["-T".to_owned(), "15".to_owned()];
-    if let Some(port) = host.port {
+    if let Some(port) = port {
         arguments.extend(["-p".to_owned(), port.to_string()]);
     }
-    arguments.extend(["--".to_owned(), host.name.clone()]);
+    arguments.extend(["--".to_owned(), name]);
     let scan = runner
         .program("ssh-keyscan")
         .args(arguments)
         .time(TIME_LIMIT)
         .output()
         .await?;
-    let scanned = String::from_utf8_lossy(&scan.stdout).into_owned();
+    let mut scanned = String::from_utf8_lossy(&scan.stdout).into_owned();
+    if relay.is_some() {
+        scanned = renamed(&scanned, &host.alias());
+    }
     if scanned.trim().is_empty() {
         return Err(ToolFault::Failed {
             what: "ssh-keyscan".to_owned(),
@@ -79,12 +87,29 @@ async fn scan(runner: &Runner, host: &SshHost) -> Result<String, Error> {
 }
 
 /// The fingerprints of the keys that a server shows, for the message that none of them is known.
-pub(super) async fn shown_fingerprints(runner: &Runner, host: &SshHost) -> Option<String> {
-    let scanned = scan(runner, host).await.ok()?;
+pub(super) async fn shown_fingerprints(
+    runner: &Runner,
+    host: &SshHost,
+    relay: Option<&Relay>,
+) -> Option<String> {
+    let scanned = scan(runner, host, relay).await.ok()?;
     let keys = scanned.lines().filter(|line| !line.starts_with('#'));
     let mut found: Vec<String> = keys.filter_map(fingerprint_of).collect();
     found.sort_unstable();
     (!found.is_empty()).then(|| found.join(" and "))
+}
+
+/// The same keys under another name: they were asked for where the way to their server begins.
+fn renamed(scanned: &str, name: &str) -> String {
+    let mut text = String::new();
+    let keys = scanned.lines().filter(|line| !line.starts_with('#'));
+    for (_, key) in keys.filter_map(|line| line.split_once(' ')) {
+        text.push_str(name);
+        text.push(' ');
+        text.push_str(key);
+        text.push('\n');
+    }
+    text
 }
 
 fn pinned_lines(scanned: &str, fingerprints: &[String]) -> String {
@@ -126,5 +151,9 @@ mod tests {
             "h ssh-ed25519 AAAA\n"
         );
         assert_eq!(pinned_lines(scanned, &["SHA256:x".to_owned()]), "");
+        assert_eq!(
+            renamed("# x\n[127.0.0.1]:9 ssh-rsa BBBB\n", "[h]:22"),
+            "[h]:22 ssh-rsa BBBB\n"
+        );
     }
 }
