@@ -1,5 +1,6 @@
 mod bundle;
 mod mirrors;
+mod publish;
 mod scrub;
 mod sumlog;
 mod warm;
@@ -11,6 +12,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bundle::{BundleCommand, CreateArguments};
 pub(crate) use mirrors::MirrorsArguments;
+pub(crate) use publish::PublishArguments;
 pub(crate) use scrub::ScrubArguments;
 pub(crate) use sumlog::{AuditArguments, KeyCommand, LogCommand};
 pub(crate) use warm::WarmArguments;
@@ -94,6 +96,15 @@ Changes nothing without --apply. Exits with 1 if a mirror that GOPROXY names has
     /// Check checksum logs
     #[command(subcommand)]
     Log(LogCommand),
+    /// Publish a module on a server that is its origin
+    #[command(after_help = "Examples:
+  modkeep publish --to https://modkeep.example.com --tag v1.2.3
+  modkeep publish --to https://modkeep.example.com --token env:CI_TOKEN --tag v1.2.3 ./lib
+  modkeep publish --to https://modkeep.example.com v1.2.3.zip
+
+The server's settings publish.modules and publish.token say which modules it takes, and from whom. A version that
+is there already with the same files is no error; one with other files is never replaced.")]
+    Publish(PublishArguments),
     /// Verify that the module cache, a vendor directory or a store still holds what was downloaded
     #[command(after_help = "Examples:
   modkeep verify

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gomod::ModulePath;
 use jiff::Timestamp;
 use store::{Answer, AnswerKey, AnswerMeta};
 use upstream::{Expect, Request, Small, Validators};
@@ -22,6 +23,9 @@ impl Depot {
         context: &Context,
     ) -> Result<AnswerReply, DepotError> {
         let settings = self.shared.settings.load_full();
+        if module_of(key).is_some_and(|module| settings.published.matches(module)) {
+            return self.shared.published_answer(key).await;
+        }
         let stored = self.shared.stored_answer(key).await?;
         if mode == FetchMode::CachedOnly {
             return stored
@@ -33,6 +37,7 @@ impl Depot {
         if let Some(answer) = stored
             .as_ref()
             .filter(|answer| seconds_left(answer, settings.ttl) > 0)
+            .filter(|answer| !self.shared.is_outdated(key, answer.meta.confirmed))
         {
             return Ok(answer.clone().into_reply(settings.ttl, None));
         }
@@ -43,7 +48,10 @@ impl Depot {
             };
         }
         let refreshed = match &stored {
-            Some(answer) if was_ever_confirmed(answer) => {
+            Some(answer)
+                if was_ever_confirmed(answer)
+                    && !self.shared.is_outdated(key, answer.meta.confirmed) =>
+            {
                 let refresh = self.refresh(key, context);
                 match tokio::time::timeout(settings.stale_wait, refresh).await {
                     Ok(refreshed) => refreshed,
@@ -74,6 +82,21 @@ impl Depot {
         if let Some(absence) = self.shared.known_absence(&key.url_path()) {
             return Err(absence);
         }
+        let refreshed = self.join_refresh(key, context).await;
+        match &refreshed {
+            // It was under way when something was pushed: it may be from before.
+            Ok(answer) if self.shared.is_outdated(key, answer.asked) => {
+                self.join_refresh(key, context).await
+            }
+            _ => refreshed,
+        }
+    }
+
+    async fn join_refresh(
+        &self,
+        key: &AnswerKey,
+        context: &Context,
+    ) -> Result<Refreshed, DepotError> {
         let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
         let refreshed = self
             .shared
@@ -87,6 +110,12 @@ impl Depot {
 }
 
 impl Shared {
+    /// Whether something new was announced since an answer was asked for.
+    fn is_outdated(&self, key: &AnswerKey, asked: Timestamp) -> bool {
+        let announced = module_of(key).and_then(|module| self.pushes.last(module));
+        announced.is_some_and(|announced| asked <= announced)
+    }
+
     /// What is kept, else what can be told from the stored files.
     async fn stored_answer(
         self: &Arc<Self>,
@@ -126,11 +155,15 @@ async fn fetch(
     if let Some(answer) = stored
         .as_ref()
         .filter(|answer| seconds_left(answer, ttl) > 0)
+        .filter(|answer| !shared.is_outdated(&key, answer.meta.confirmed))
     {
         return landing.give(Ok(Refreshed {
             body: Bytes::copy_from_slice(&answer.body),
+            asked: answer.meta.confirmed,
         }));
     }
+    // What is confirmed was true then; it may have changed while the answer was on its way.
+    let asked_at = Timestamp::now();
     let request = Request {
         path,
         expect: if matches!(key, AnswerKey::List(_)) {
@@ -146,7 +179,7 @@ async fn fetch(
     let answer = match (asked, stored) {
         (Ok(Small::Body(reply)), _) => Answer {
             meta: AnswerMeta {
-                confirmed: Timestamp::now(),
+                confirmed: asked_at,
                 source: reply.source,
                 etag: reply.validators.etag,
                 last_modified: reply.validators.last_modified,
@@ -154,7 +187,7 @@ async fn fetch(
             body: reply.body.to_vec(),
         },
         (Ok(Small::NotModified(_)), Some(mut answer)) => {
-            answer.meta.confirmed = Timestamp::now();
+            answer.meta.confirmed = asked_at;
             answer
         }
         (Ok(Small::NotModified(_)), None) => return landing.give(Err(DepotError::Lost)),
@@ -165,6 +198,7 @@ async fn fetch(
     };
     landing.give(Ok(Refreshed {
         body: Bytes::copy_from_slice(&answer.body),
+        asked: asked_at,
     }));
     let store_key = key.clone();
     let written = shared
@@ -173,6 +207,16 @@ async fn fetch(
     shared.note_write(&written);
     if let Err(error) = written {
         tracing::error!(answer = %describe(&key), %error, "served, but could not be stored");
+    }
+}
+
+/// The module an answer is about; a checksum database is none.
+fn module_of(key: &AnswerKey) -> Option<&ModulePath> {
+    match key {
+        AnswerKey::List(module) | AnswerKey::Latest(module) | AnswerKey::Query(module, _) => {
+            Some(module)
+        }
+        AnswerKey::Sumdb { .. } => None,
     }
 }
 

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use crate::degraded::Losses;
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
+use crate::pushed::Pushes;
 use crate::recheck;
 use crate::shared::Shared;
 use crate::{CleanTotals, ScrubTotals, Settings};
@@ -51,6 +52,9 @@ impl Depot {
             rechecks: Arc::default(),
             negatives: Negatives::new(),
             watch: Watch::default(),
+            stand_ins: Mutex::default(),
+            pushes: Pushes::default(),
+            publishing: tokio::sync::Mutex::default(),
             stored_files: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
             scrubbed: ScrubTotals::default(),
@@ -72,6 +76,12 @@ impl Depot {
         shared.databases.store(Arc::new(databases));
         self.shared.settings.store(Arc::new(settings));
         self.shared.negatives.clear();
+        // They were made with the limits and rules of before.
+        self.shared
+            .stand_ins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         // What nobody vouched for may be covered now.
         self.shared.rechecks.owe();
     }

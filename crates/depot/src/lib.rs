@@ -6,6 +6,8 @@
 //!
 //! - [`Depot::file`]: immutable files; from the store for ever.
 //! - [`Depot::answer`]: lists, `@latest`, branches; from the store while fresh, and stale when no upstream answers.
+//! - [`Depot::publish`]: modules that come from here and from nowhere else.
+//! - [`Depot::pushed`]: a repository has something new.
 //! - [`Depot::sumdb`]: what a checksum database says; proven, relayed and kept.
 //! - [`Depot::vouched`]: hashes of stored files, and what vouches for them.
 //! - [`Depot::scrub`]: stored files are read again, and what is damaged is replaced or set aside.
@@ -26,6 +28,8 @@ mod moved;
 mod negative;
 mod origin;
 mod proven;
+mod publish;
+mod pushed;
 mod recheck;
 mod reply;
 mod scrub;
@@ -41,6 +45,8 @@ pub use degraded::{Degradation, Degraded};
 pub use depot::{Depot, StoreTotals};
 pub use error::{DepotError, Mismatched};
 pub use growing::{GrowingFile, Progress};
+pub use publish::{PublishError, Published};
+pub use pushed::Push;
 pub use reply::{AnswerReply, FileReply, Freshness, SmallFile};
 pub use scrub::{
     ScrubFinding, ScrubObserver, ScrubOptions, ScrubOutcome, ScrubReport, ScrubSchedule,

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use fault::Label;
@@ -14,15 +14,21 @@ use futures_util::StreamExt as _;
 use goenv::redact::redact_text;
 use gomod::ModulePath;
 use store::{AnswerKey, FileKey, FileKind};
-use upstream::{ChainError, Failure, Reply, Request, Small, Validators, ZipReply};
-use vcs::Vcs;
+use upstream::{
+    AddressRule, Chain, ChainError, Failure, Reply, Request, Small, Validators, ZipReply,
+};
+use url::Url;
+use vcs::{Vcs, VersionControl};
 
 use crate::DepotError;
+use crate::publish::not_published;
 use crate::shared::{Shared, describe, name_of};
 use crate::source::{at_commit, is_hash};
 
 /// What repositories are called among the upstreams.
 const DIRECT: &str = "direct";
+/// How many servers that stand in for repositories are remembered.
+const MOST_STAND_INS: usize = 256;
 /// A zip is read back in pieces of this size.
 const PIECE: usize = 256 * 1024;
 
@@ -61,6 +67,9 @@ impl Shared {
         request: &Request,
     ) -> Result<Small, DepotError> {
         let module = wanted.module().ok_or(DepotError::Lost)?;
+        if self.is_published(module) {
+            return Err(not_published(&wanted.name()));
+        }
         self.check_online(&wanted.name())?;
         let said = if self.is_private(module) {
             None
@@ -72,6 +81,10 @@ impl Shared {
             }
         };
         let vcs = self.repositories(module, &wanted.name())?;
+        if let Some(proxy) = self.stand_in(&vcs, module, &wanted.name()).await? {
+            let small = proxy.fetch_small(request).await;
+            return small.map_err(|error| after(said, error, &wanted.name()));
+        }
         let source = source_of(&vcs, module).await;
         if is_passed_over(request, &source) {
             return Err(passed_over(said, &wanted.name()));
@@ -93,6 +106,9 @@ impl Shared {
         request: &Request,
     ) -> Result<ZipReply, DepotError> {
         let name = name_of(&key.module, key.version.as_str());
+        if self.is_published(&key.module) {
+            return Err(not_published(&name));
+        }
         self.check_online(&name)?;
         let said = if self.is_private(&key.module) {
             None
@@ -104,6 +120,10 @@ impl Shared {
             }
         };
         let vcs = self.repositories(&key.module, &name)?;
+        if let Some(proxy) = self.stand_in(&vcs, &key.module, &name).await? {
+            let zip = proxy.fetch_zip(request).await;
+            return zip.map_err(|error| after(said, error, &name));
+        }
         let source = source_of(&vcs, &key.module).await;
         if is_passed_over(request, &source) {
             return Err(passed_over(said, &name));
@@ -117,6 +137,61 @@ impl Shared {
     /// Whether a module's name is sent to its own repository only.
     pub(crate) fn is_private(&self, module: &ModulePath) -> bool {
         self.settings.load().private.matches(module)
+    }
+
+    /// The GOPROXY server that stands in for the repository of a module, if its page names one (a go-import tag whose
+    /// system is `mod`).
+    async fn stand_in(
+        &self,
+        vcs: &Vcs,
+        module: &ModulePath,
+        name: &str,
+    ) -> Result<Option<Arc<Chain>>, DepotError> {
+        let Ok(root) = vcs.root(module).await else {
+            // Whoever asks the repository is told why.
+            return Ok(None);
+        };
+        if root.system != VersionControl::Mod {
+            return Ok(None);
+        }
+        let failed = |detail: String| {
+            let failure = Failure {
+                source: redact_text(&root.repository),
+                label: Label::ModGoImportMissing,
+                detail: format!("{name}: {detail}"),
+                retry_after: None,
+            };
+            DepotError::Upstream(vec![failure].into())
+        };
+        let url = Url::parse(&root.repository).map_err(|error| failed(error.to_string()))?;
+        let is_secure = url.scheme() == "https"
+            || url.scheme() == "http" && vcs.discovery().allows_insecure(module.as_str());
+        if !is_secure {
+            return Err(failed(format!("refusing insecure scheme {}", url.scheme())));
+        }
+        let known = {
+            let known = self.stand_ins.lock();
+            let known = known.unwrap_or_else(PoisonError::into_inner);
+            known.get(&root.repository).cloned()
+        };
+        if known.is_some() {
+            return Ok(known);
+        }
+        let outbound = vcs.outbound(&root.repository, &root.root);
+        let rule: AddressRule = Arc::new(move |host, address| {
+            outbound
+                .as_ref()
+                .is_none_or(|outbound| outbound.permits(host, address))
+        });
+        let chain = self.chain.load().beside(&url, rule).map_err(failed)?;
+        let chain = Arc::new(chain);
+        let known = self.stand_ins.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_STAND_INS {
+            known.clear();
+        }
+        known.insert(root.repository, Arc::clone(&chain));
+        Ok(Some(chain))
     }
 
     fn repositories(&self, module: &ModulePath, name: &str) -> Result<Vcs, DepotError> {
@@ -175,6 +250,15 @@ fn judge(
         failures.push(failure);
     }
     DepotError::Upstream(failures.into())
+}
+
+/// What is told when the server that stands in for a repository has no answer. What servers before it could not tell
+/// stays unknown.
+fn after(said: Option<Box<ChainError>>, error: ChainError, name: &str) -> DepotError {
+    match said {
+        Some(said) if matches!(error, ChainError::Absent(_)) => DepotError::from_chain(*said, name),
+        _ => DepotError::from_chain(error, name),
+    }
 }
 
 fn what_to_do(label: Label) -> &'static str {

@@ -59,4 +59,6 @@ pub struct AnswerReply {
 #[derive(Clone, Debug)]
 pub(crate) struct Refreshed {
     pub(crate) body: Bytes,
+    /// When it was asked for.
+    pub(crate) asked: Timestamp,
 }

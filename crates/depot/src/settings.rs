@@ -40,6 +40,8 @@ pub struct Settings {
     pub stale_wait: Duration,
     /// Modules whose names are sent to no upstream and to no checksum database: they come from their repositories.
     pub private: Patterns,
+    /// Modules that are published here, and come from nowhere else. They are to be among the private ones.
+    pub published: Patterns,
     /// Modules that no checksum database is asked about.
     pub no_sumdb: Patterns,
     /// What happens while the checksum database cannot be asked.
@@ -87,6 +89,7 @@ impl Default for Settings {
             absent_ttl: Duration::from_secs(30),
             stale_wait: Duration::from_millis(300),
             private: Patterns::default(),
+            published: Patterns::default(),
             no_sumdb: Patterns::default(),
             verify: VerifyMode::default(),
             sumdbs: Vec::new(),

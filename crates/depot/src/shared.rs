@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use gomod::{ModulePath, Revision};
@@ -13,6 +14,7 @@ use crate::degraded::Losses;
 use crate::flight::Flights;
 use crate::moved::Watch;
 use crate::negative::Negatives;
+use crate::pushed::Pushes;
 use crate::recheck::Rechecks;
 use crate::reply::{FileReply, Refreshed};
 use crate::{CleanTotals, DepotError, ScrubTotals, Settings, SumdbRoute};
@@ -51,6 +53,11 @@ pub(crate) struct Shared {
     pub(crate) rechecks: Arc<Rechecks>,
     pub(crate) negatives: Negatives,
     pub(crate) watch: Watch,
+    /// Servers that stand in for repositories, by URL.
+    pub(crate) stand_ins: Mutex<HashMap<String, Arc<Chain>>>,
+    pub(crate) pushes: Pushes,
+    /// Held by whoever stores what is published.
+    pub(crate) publishing: tokio::sync::Mutex<()>,
     pub(crate) stored_files: AtomicU64,
     pub(crate) stored_bytes: AtomicU64,
     pub(crate) scrubbed: ScrubTotals,

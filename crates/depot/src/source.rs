@@ -3,7 +3,7 @@
 use store::Source;
 
 /// The name of those who publish on this server.
-const PUBLISHED: &str = "published here";
+pub(crate) const PUBLISHED: &str = "published here";
 
 /// What is put on record of a source as it is named among replies.
 pub(crate) fn recorded(source: &str) -> Source {

@@ -13,6 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use store::Provenance;
 
+use crate::hooks::Receipt;
+use crate::intake::Accepted;
 use crate::operator::{OFFLINE, Offline, Order, Report};
 use crate::ops::Failed;
 use crate::own_log::COSIGNATURES;
@@ -141,6 +143,62 @@ const OPERATIONS: &[Operation] = &[
             ("400", "the body is not understood"),
             ("401", "there is no token in the request"),
             ("403", "it is another token, or this server takes no orders"),
+        ],
+    },
+    Operation {
+        path: "/api/v1/hooks/{sender}",
+        method: "post",
+        id: "takeHook",
+        summary: "A repository has something new: lists of its modules are asked for again at once. The body is what the \
+                  sender posts for any event; of generic, {\"repositories\": [\"https://...\"], \"modules\": [\"example.com/m\"]}",
+        parameters: &[(
+            "sender",
+            "github (X-Hub-Signature-256), gitea (X-Gitea-Signature), gitlab (X-Gitlab-Token), or generic \
+             (X-Modkeep-Timestamp, and X-Modkeep-Signature: sha256= and the HMAC-SHA256 of the timestamp, a dot and the body)",
+        )],
+        body: Some(json::<Document>()),
+        answer: (
+            json::<Receipt>(),
+            "the paths whose answers are asked for again",
+        ),
+        failures: &[
+            ("400", "the body makes no sense"),
+            (
+                "401",
+                "the sender does not prove to know the secret, or not now",
+            ),
+            ("403", "no webhooks are taken here"),
+            ("404", "there is no such sender"),
+            ("413", "the body is too large"),
+        ],
+    },
+    Operation {
+        path: "/{module}/@v/{version}.zip",
+        method: "put",
+        id: "publishVersion",
+        summary: "Publish a version: the body is its zip. Needs the token as Authorization: Bearer, or as a password. The \
+                  same files again are answered with 200",
+        parameters: &[
+            (
+                "module",
+                "module path, with its slashes, escaped as in the GOPROXY protocol",
+            ),
+            ("version", "canonical version, escaped"),
+        ],
+        body: Some(Content {
+            media_type: "application/zip",
+            schema: SchemaGenerator::subschema_for::<String>,
+        }),
+        answer: (
+            json::<Accepted>(),
+            "the hash of the zip, and whether it is new (201)",
+        ),
+        failures: &[
+            ("400", "it is no zip of this version"),
+            ("401", "the token is missing or wrong"),
+            ("403", "this module is not published here"),
+            ("409", "the version is there already, with other files"),
+            ("413", "the zip is too large"),
         ],
     },
     Operation {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use depot::DepotError;
+use depot::{DepotError, PublishError};
 use fault::Label;
 use http::StatusCode;
 use sumlog::{CosignatureError, SumlogError};
@@ -122,6 +122,27 @@ impl From<DepotError> for Refusal {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, line)
             }
             DepotError::Lost => Self::new(StatusCode::INTERNAL_SERVER_ERROR, line),
+        }
+    }
+}
+
+/// What is wrong with what was to be published is told to whoever publishes; nothing of it is absence.
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let line = error.to_string();
+        match error {
+            PublishError::NotHere(_) => {
+                Self::new(StatusCode::FORBIDDEN, format!("forbidden: {line}"))
+            }
+            PublishError::Unfit { .. } | PublishError::Cut(_) => Self::bad_request(line),
+            PublishError::TooLarge { .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("bad request: {line}"),
+            ),
+            PublishError::Taken { .. } => {
+                Self::new(StatusCode::CONFLICT, format!("conflict: {line}"))
+            }
+            PublishError::Depot(error) => error.into(),
         }
     }
 }

@@ -46,6 +46,15 @@ pub(crate) struct HotAnswers {
     answers: Cache<Box<str>, Arc<HotAnswer>, ByMemory>,
     /// How many files had been taken out of the store when these were put here.
     withdrawn: AtomicU64,
+    /// Counts how often all was forgotten.
+    generation: AtomicU64,
+}
+
+/// When an answer was looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    withdrawn: u64,
+    generation: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +71,16 @@ impl HotAnswers {
         Self {
             answers: Cache::with_weighter(EXPECTED_ENTRIES, bytes, ByMemory),
             withdrawn: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// To be asked for before an answer is looked for that may be [put](Self::put). `withdrawn`: how many files have
+    /// been taken out of the store so far.
+    pub(crate) fn moment(&self, withdrawn: u64) -> Moment {
+        Moment {
+            withdrawn,
+            generation: self.generation.load(Ordering::SeqCst),
         }
     }
 
@@ -83,17 +102,20 @@ impl HotAnswers {
         Some(answer)
     }
 
-    /// Keeps an answer that was made when so many files had been taken out of the store.
-    pub(crate) fn put(&self, path: &str, answer: HotAnswer, withdrawn: u64) {
+    /// Keeps an answer that was looked for since a moment, unless something made it doubtful meanwhile.
+    pub(crate) fn put(&self, path: &str, answer: HotAnswer, since: Moment) {
         self.answers.insert(path.into(), Arc::new(answer));
         // Somebody else may have found out meanwhile.
-        if self.withdrawn.load(Ordering::SeqCst) != withdrawn {
+        if self.withdrawn.load(Ordering::SeqCst) != since.withdrawn
+            || self.generation.load(Ordering::SeqCst) != since.generation
+        {
             self.answers.remove(path);
         }
     }
 
-    /// Forgets all, because the rules have changed.
+    /// Forgets all, because the rules have changed or something new was announced.
     pub(crate) fn clear(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
         self.answers.clear();
     }
 }
@@ -117,13 +139,24 @@ mod tests {
     #[test]
     fn nothing_is_given_again_when_a_file_was_taken_out_of_the_store() {
         let hot = HotAnswers::new(1 << 20);
-        hot.put("/a", answer(), 0);
+        hot.put("/a", answer(), hot.moment(0));
         assert!(hot.get("/a", 0).is_some());
         assert!(hot.get("/a", 1).is_none());
         // Read before it was taken out.
-        hot.put("/a", answer(), 0);
+        hot.put("/a", answer(), hot.moment(0));
         assert!(hot.get("/a", 1).is_none());
-        hot.put("/a", answer(), 1);
+        hot.put("/a", answer(), hot.moment(1));
         assert!(hot.get("/a", 1).is_some());
+    }
+
+    #[test]
+    fn an_answer_that_was_looked_for_before_all_was_forgotten_is_not_kept() {
+        let hot = HotAnswers::new(1 << 20);
+        let before = hot.moment(0);
+        hot.clear();
+        hot.put("/a", answer(), before);
+        assert!(hot.get("/a", 0).is_none());
+        hot.put("/a", answer(), hot.moment(0));
+        assert!(hot.get("/a", 0).is_some());
     }
 }

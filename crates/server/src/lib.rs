@@ -8,13 +8,16 @@
 //!
 //! `listener` holds what protects all of them from slow, endless or broken clients.
 
+mod access;
 mod api;
 mod body;
 mod conditional;
 mod doctor;
 mod error;
+mod hooks;
 mod hot;
 mod id;
+mod intake;
 mod io;
 mod kernel_send;
 mod listener;
@@ -31,6 +34,7 @@ mod target;
 mod tls;
 mod watch;
 
+pub use access::Access;
 pub use body::Body;
 pub use doctor::{ShownSetting, Standpoint};
 pub use listener::{Limits, Listener, ServeError};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use store::{AnswerKey, FileKey, FileKind};
 
 use crate::error::Refusal;
-use crate::hot::{HotAnswer, HotAnswers, Stale};
+use crate::hot::{HotAnswer, HotAnswers, Moment, Stale};
 use crate::metrics::{Endpoint, Served};
 use crate::own_log::OwnLog;
 use crate::respond::{
@@ -47,8 +47,8 @@ pub(crate) struct Responder<'a> {
     pub(crate) hot: &'a HotAnswers,
     /// The request's path as it came, if the answer may be kept under it.
     pub(crate) hot_path: Option<&'a str>,
-    /// How many files had been taken out of the store when the request came.
-    pub(crate) withdrawn: u64,
+    /// When the request came.
+    pub(crate) began: Moment,
     pub(crate) asked: Asked<'a>,
     pub(crate) mode: FetchMode,
     pub(crate) context: &'a Context,
@@ -204,7 +204,7 @@ impl Responder<'_> {
 
     fn keep_hot(&self, answer: HotAnswer) {
         if let Some(path) = self.hot_path.filter(|_| answer.body.len() <= HOT_BODY) {
-            self.hot.put(path, answer, self.withdrawn);
+            self.hot.put(path, answer, self.began);
         }
     }
 }

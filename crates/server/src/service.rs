@@ -7,13 +7,17 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use prefetch::Prefetch;
+use store::FileKey;
 use tower::ServiceExt as _;
 
+use crate::access::Access;
 use crate::body::Body;
 use crate::doctor::Standpoint;
 use crate::error::Refusal;
+use crate::hooks::HOOKS;
 use crate::hot::HotAnswers;
 use crate::id::{REQUEST_ID, RequestId, traceparent};
+use crate::intake;
 use crate::metrics::{Endpoint, Metrics, Served};
 use crate::operator::{self, OperatorToken};
 use crate::ops;
@@ -73,6 +77,11 @@ impl App {
     /// Lets files be fetched ahead for the clients of this server. Counts once: a second call changes nothing.
     pub fn fetch_ahead(&self, prefetch: Prefetch) {
         let _only_once = self.inner.state.prefetch.set(prefetch);
+    }
+
+    /// Says who may tell this server something, from now on.
+    pub fn grant(&self, access: Access) {
+        self.inner.state.access.store(Arc::new(access));
     }
 
     /// To be called when the depot's chain or settings have changed.
@@ -158,6 +167,18 @@ impl App {
             let body = http_body_util::Limited::new(body, operator::MOST_BYTES);
             return self.operations(parts, body).await;
         }
+        if parts.method == Method::POST && parts.uri.path().starts_with(HOOKS) {
+            let answer = self.hook(parts, body).await.unwrap_or_else(refuse);
+            return (Endpoint::Operations, intake::challenge(answer));
+        }
+        if parts.method == Method::PUT
+            && let Target::File(key) = &parsed.target
+            && intake::is_zip(key)
+            && !parsed.cached_only
+        {
+            let answer = self.publish(parts, key, body).await.unwrap_or_else(refuse);
+            return (endpoint, intake::challenge(answer));
+        }
         if !is_get_or_head(&parts.method) {
             let mut refusal = Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -187,6 +208,31 @@ impl App {
         (endpoint, answer)
     }
 
+    async fn hook<B>(&self, parts: &Parts, body: B) -> Result<Answer, Refusal>
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>>,
+    {
+        let state = &self.inner.state;
+        let forget = || self.inner.hot.clear();
+        let access = state.access.load_full();
+        state
+            .intake
+            .hook(&state.depot, &access, parts, body, forget)
+            .await
+    }
+
+    async fn publish<B>(&self, parts: &Parts, zip: &FileKey, body: B) -> Result<Answer, Refusal>
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send,
+    {
+        let state = &self.inner.state;
+        let (access, own_log) = (state.access.load_full(), state.own_log.as_ref());
+        state
+            .intake
+            .publish(&state.depot, own_log, &access, parts, zip, body)
+            .await
+    }
+
     async fn protocol(
         &self,
         parts: &Parts,
@@ -212,7 +258,7 @@ impl App {
             own_log: self.inner.state.own_log.as_ref(),
             hot: &self.inner.hot,
             hot_path: (mode == FetchMode::Allowed).then(|| parts.uri.path()),
-            withdrawn: self.inner.state.depot.store().quarantined(),
+            began: (self.inner.hot).moment(self.inner.state.depot.store().quarantined()),
             asked: Asked {
                 method: &parts.method,
                 headers: &parts.headers,

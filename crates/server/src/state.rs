@@ -1,10 +1,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use depot::Depot;
 use prefetch::Prefetch;
 
+use crate::access::Access;
 use crate::doctor::Doctor;
+use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::operator::OperatorToken;
 use crate::own_log::OwnLog;
@@ -17,6 +20,8 @@ pub(crate) struct State {
     pub(crate) doctor: Doctor,
     pub(crate) operator_token: Option<OperatorToken>,
     pub(crate) prefetch: OnceLock<Prefetch>,
+    pub(crate) access: ArcSwap<Access>,
+    pub(crate) intake: Intake,
     draining: AtomicBool,
 }
 
@@ -34,6 +39,8 @@ impl State {
             doctor: Doctor::default(),
             operator_token,
             prefetch: OnceLock::new(),
+            access: ArcSwap::default(),
+            intake: Intake::default(),
             draining: AtomicBool::new(false),
         }
     }

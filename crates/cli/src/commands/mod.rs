@@ -11,6 +11,7 @@ mod explain;
 mod key;
 mod log;
 mod mirrors;
+mod publish;
 mod quarantine;
 mod repositories;
 mod serve;
@@ -80,6 +81,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
         Command::Bundle(command) => bundle::run(environment, &command),
         Command::Key(command) => key::run(environment, &command),
         Command::Log(command) => log::run(environment, &command),
+        Command::Publish(arguments) => publish::run(environment, &arguments),
         Command::Verify(arguments) => verify::run(environment, &arguments),
         Command::Warm(arguments) => warm::run(environment, &arguments),
         Command::Completions { shell } => Ok(completions::completions(shell)),

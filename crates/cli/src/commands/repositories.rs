@@ -44,6 +44,7 @@ fn open(effective: &Effective, environment: &Environment) -> Result<Vcs, CannotD
         own_hosts: vec![effective.listen.to_string()],
         ..Rules::default()
     };
+    settings.limits = effective.repository_limits;
     let configured = Arc::clone(&routes);
     settings.configuration = Arc::new(move |url, root| configured.options(url, root));
     Vcs::new(settings, Arc::new(HttpWeb::routed(routes))).map_err(CannotDo::new)

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use depot::Depot;
+use goenv::netrc::Secret;
 use goenv::{Environment, SecretRef};
 use prefetch::Prefetch;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use server::{App, Listener, Metrics, OperatorToken, OwnLog};
+use server::{Access, App, Listener, Metrics, OperatorToken, OwnLog};
 use store::Store;
 use sumlog::{Log, LogOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -91,6 +92,7 @@ impl Server<'_> {
             token,
         );
         app.stand(standpoint(self.environment, resolved, effective));
+        app.grant(self.access(effective)?);
         if effective.prefetch.enabled {
             app.fetch_ahead(Prefetch::start(depot.clone(), effective.prefetch.limits));
         }
@@ -142,6 +144,26 @@ impl Server<'_> {
         Ok(Status::Done)
     }
 
+    /// The secrets of those who may tell this server something.
+    fn access(&self, effective: &Effective) -> Result<Access, CannotDo> {
+        let read = |name: &str, place: &Option<SecretRef>| {
+            let Some(place) = place else {
+                return Ok(None);
+            };
+            let secret = place
+                .read(self.environment)
+                .map_err(|error| CannotDo::new(format!("{name}: {error}")))?;
+            match secret.trim_end() {
+                "" => Err(CannotDo::new(format!("{name}: {place} is empty"))),
+                secret => Ok(Some(Secret::new(secret))),
+            }
+        };
+        Ok(Access {
+            hooks: read("hooks.secret", &effective.hooks_secret)?,
+            publish: read("publish.token", &effective.publish_token)?,
+        })
+    }
+
     /// Uses the configuration as it is now, or goes on with the old one if it is bad.
     fn reload(
         &self,
@@ -153,12 +175,14 @@ impl Server<'_> {
         let reloaded = load(self.environment, self.settings).and_then(|(resolved, effective)| {
             let chain = chain::open(&effective, self.environment, metrics.clone())?;
             let settings = repositories::depot_settings(&effective, self.environment)?;
-            Ok((resolved, effective, chain, settings))
+            let access = self.access(&effective)?;
+            Ok((resolved, effective, chain, settings, access))
         });
         match reloaded {
-            Ok((resolved, effective, chain, settings)) => {
+            Ok((resolved, effective, chain, settings, access)) => {
                 self.log.set_level(effective.log_level);
                 depot.reconfigure(chain, settings);
+                app.grant(access);
                 // What an operator has switched stays, unless the setting itself has changed.
                 if effective.offline != self.offline.replace(effective.offline) {
                     depot.set_offline(effective.offline);

@@ -1,4 +1,6 @@
 mod ahead;
+mod incoming;
+mod limits;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
@@ -67,6 +69,12 @@ pub struct Effective {
     pub goauth: GoAuth,
     /// Networks that hosts of strangers may lead to.
     pub outbound: Vec<IpNet>,
+    /// Where the secret of webhooks is.
+    pub hooks_secret: Option<SecretRef>,
+    /// Where the token of publishers is.
+    pub publish_token: Option<SecretRef>,
+    /// How much disk copies of repositories may take.
+    pub repository_limits: vcs::Limits,
     /// The checksum database of one's own, if there is one.
     pub sumlog: Option<SumlogSettings>,
     /// Whether nothing is fetched, from the start on.
@@ -159,16 +167,14 @@ impl Checker<'_> {
         });
         let outbound = self.parse("outbound.allow", value::networks);
         let sumlog = self.sumlog();
+        let hooks_secret = self.parse("hooks.secret", value::secret);
+        let publish_token = self.publish_token();
+        let repository_limits = self.repository_limits();
+        let upstream_limits = self.upstream_limits();
+        let limits = self.client_limits();
         let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
-        let connect = self.parse("upstreams.connect-timeout", value::positive_duration);
-        let first_byte = self.parse("upstreams.first-byte-timeout", value::positive_duration);
-        let idle = self.parse("upstreams.idle-timeout", value::positive_duration);
-        let small = self.parse("upstreams.small-timeout", value::positive_duration);
-        let low_speed = self.parse("upstreams.low-speed", value::bytes);
-        let deadline = self.parse("upstreams.deadline", value::positive_duration);
         let offline = self.parse("offline", value::switch);
         let api_token = self.api_token();
-        let outage = self.parse("upstreams.outage-wait", value::duration);
         let upstream_order = self.parse("upstreams.order", upstream_order);
         let probe_interval = self.parse("upstreams.probe-interval", value::positive_duration);
         let ttl = self.parse("cache.ttl", value::duration);
@@ -181,12 +187,6 @@ impl Checker<'_> {
         let prefetch = self.prefetch();
         let cleaning = self.cleaning();
         let tls = self.tls();
-        let connections = self.parse("limits.connections", value::count);
-        let header = self.parse("limits.header-timeout", value::positive_duration);
-        let header_bytes = self.parse("limits.header-bytes", header_bytes);
-        let header_lines = self.parse("limits.header-lines", value::count);
-        let stall = self.parse("limits.stall-timeout", value::positive_duration);
-        let drain = self.parse("limits.drain", value::duration);
         let log_level = self.parse("log.level", log_level);
         let log_format = self.parse("log.format", log_format);
         let (chain, left_out) = chain?;
@@ -196,15 +196,7 @@ impl Checker<'_> {
             chain,
             left_out,
             first_is_authoritative: first_is_authoritative?,
-            upstream_limits: upstream::Limits {
-                connect: connect?,
-                first_byte: first_byte?,
-                idle: idle?,
-                low_speed: low_speed?,
-                small: small?,
-                deadline: deadline?,
-                outage: outage?,
-            },
+            upstream_limits: upstream_limits?,
             offline: offline?,
             api_token,
             upstream_order: upstream_order?,
@@ -216,6 +208,7 @@ impl Checker<'_> {
                 no_sumdb: Patterns::parse(&self.resolved.get("no-sumdb").value),
                 verify: verify?,
                 private: self.private(origins.as_deref()?),
+                published: Patterns::parse(&self.resolved.get("publish.modules").value),
                 sumdbs: sumdbs?,
                 repositories: None,
             },
@@ -224,6 +217,9 @@ impl Checker<'_> {
             insecure: Patterns::parse(&self.resolved.get("insecure").value),
             goauth: goauth?,
             outbound: outbound?,
+            hooks_secret: hooks_secret?,
+            publish_token: publish_token?,
+            repository_limits: repository_limits?,
             sumlog,
             prefetch: prefetch?,
             warm: warm?,
@@ -232,14 +228,7 @@ impl Checker<'_> {
             scrub_rate: scrub_rate?,
             cleaning: cleaning?,
             tls,
-            limits: server::Limits {
-                connections: connections?,
-                header: header?,
-                stall: stall?,
-                header_bytes: header_bytes?,
-                header_lines: header_lines?,
-                drain: drain?,
-            },
+            limits: limits?,
             log_level: log_level?,
             log_format: log_format?,
         })
@@ -344,14 +333,15 @@ impl Checker<'_> {
         (self.errors.len() == before).then_some(rules)
     }
 
-    /// The setting, and the patterns of origins that are nobody else's business.
+    /// The setting, what is published here, and the patterns of origins that are nobody else's business.
     fn private(&self, origins: &[OriginRule]) -> Patterns {
-        let setting = self.resolved.get("private").value.as_str();
+        let setting = |name| self.resolved.get(name).value.as_str();
         let patterns = origins
             .iter()
             .filter(|rule| rule.exclusive)
             .map(|rule| rule.pattern.as_str());
-        let all: Vec<&str> = std::iter::once(setting)
+        let all: Vec<&str> = [setting("private"), setting("publish.modules")]
+            .into_iter()
             .chain(patterns)
             .filter(|pattern| !pattern.is_empty())
             .collect();
@@ -465,14 +455,6 @@ fn is_address_of(url: &Url, listen: SocketAddr) -> bool {
         Some(Host::Domain(_)) | None => return false,
     };
     ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback())
-}
-
-/// The HTTP library does not work with less.
-fn header_bytes(text: &str) -> Result<usize, String> {
-    match value::bytes(text)? {
-        bytes @ 8_192..=16_777_216 => usize::try_from(bytes).map_err(|error| error.to_string()),
-        _ => Err("it must be from 8KiB to 16MiB".to_owned()),
-    }
 }
 
 fn verify_mode(text: &str) -> Result<VerifyMode, String> {

@@ -19,3 +19,4 @@ pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};
 pub use resolve::{Resolved, ResolvedSetting, resolve, resolve_and_check};
 pub use table::{SETTINGS, Setting, ValueKind};
 pub(crate) use value::rate as parse_rate;
+pub(crate) use value::secret;

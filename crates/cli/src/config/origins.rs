@@ -76,7 +76,8 @@ pub const ORIGIN_KEYS: &[OriginKey] = &[
     key(
         "proxy",
         "socks5://proxy.corp.example:1080",
-        "HTTP or SOCKS proxy for http and https, or `direct` for none. Default: what the environment says (`HTTPS_PROXY`, `NO_PROXY`).",
+        "HTTP or SOCKS proxy, for ssh, too, or `direct` for none. Default: what the environment says for http and https \
+         (`HTTPS_PROXY`, `NO_PROXY`).",
     ),
     key(
         "key-file",

@@ -272,6 +272,46 @@ pub const SETTINGS: &[Setting] = &[
     )
     .found_out("none"),
     setting(
+        "hooks.secret",
+        ValueKind::Secret,
+        "",
+        "Where the secret of webhooks is: `env:NAME`, or `file:PATH` of a file that only its owner can read. With it, hosts of \
+         repositories that post to `/api/v1/hooks/github`, `gitlab`, `gitea` or `generic` have lists asked for again at once.",
+    )
+    .found_out("none: no webhooks are taken")
+    .reloadable(),
+    setting(
+        "publish.modules",
+        ValueKind::Globs,
+        "",
+        "Modules that are published here by `modkeep publish`, or by PUT of their zips. They come from nowhere else, and their \
+         names are sent to nobody. `go` asks for the beginnings of a path, too: a pattern of only the host covers them.",
+    )
+    .found_out("none")
+    .reloadable(),
+    setting(
+        "publish.token",
+        ValueKind::Secret,
+        "",
+        "Where the token is that publishing needs: `env:NAME`, or `file:PATH` of a file that only its owner can read.",
+    )
+    .found_out("none: nobody can publish")
+    .reloadable(),
+    setting(
+        "repositories.cache",
+        ValueKind::Bytes,
+        "20GiB",
+        "How much the copies of repositories may take on disk; those not used for the longest time go first.",
+    )
+    .reloadable(),
+    setting(
+        "repositories.largest",
+        ValueKind::Bytes,
+        "8GiB",
+        "How much one repository may take on disk; fetching a larger one is given up.",
+    )
+    .reloadable(),
+    setting(
         "upstreams.first-is-authoritative",
         ValueKind::Switch,
         "false",

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use goenv::SecretRef;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -87,6 +88,22 @@ pub(super) fn networks(text: &str) -> Result<Vec<ipnet::IpNet>, String> {
                 })
         })
         .collect()
+}
+
+/// The place of a secret; empty for none. What is neither `env:` nor a path may be the secret itself, and is not
+/// repeated.
+pub(crate) fn secret(text: &str) -> Result<Option<SecretRef>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let is_place =
+        ["env:", "file:"].iter().any(|kind| text.starts_with(kind)) || text.contains('/');
+    if !is_place {
+        return Err("write env:NAME or file:PATH, and not the secret itself".to_owned());
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|error: goenv::SecretError| error.to_string())
 }
 
 /// A whole number, at least 1.
@@ -176,6 +193,14 @@ mod tests {
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(found, ["10.1.0.0/16", "::1/128", "192.0.2.7/32"]);
         assert!(networks("10.1.0.0/33").is_err() && networks("localhost").is_err());
+    }
+
+    #[test]
+    fn secrets_are_places_and_are_not_repeated() {
+        assert_eq!(secret(""), Ok(None));
+        assert!(secret("env:TOKEN").unwrap().is_some());
+        assert!(secret("/etc/token").unwrap().is_some() && secret("file:token").unwrap().is_some());
+        assert!(!secret("glpat-hush").unwrap_err().contains("hush"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! * `forge`: repositories, and a web server that has them over https: with and without a password, and vanity pages.
 //! * `tunnel`: the HTTP proxy that leads there, and writes down every host that anybody asks for.
 //! * `sshd`: repositories over ssh.
-//! * `private`, `public`, `configuration`: what is shown.
+//! * `private`, `public`, `configuration`, `hooks`: what is shown.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -11,6 +11,7 @@
 
 mod configuration;
 mod forge;
+mod hooks;
 mod private;
 mod public;
 mod scene;

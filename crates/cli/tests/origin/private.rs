@@ -4,6 +4,7 @@ use testkit::{Modkeep, http};
 
 use crate::scene::Scene;
 use crate::sshd::Sshd;
+use crate::tunnel::Tunnel;
 
 const SECRET: &str = "s3cret";
 
@@ -140,6 +141,27 @@ fn a_server_with_another_key_is_refused_and_its_fingerprint_is_shown() {
     assert_eq!(code, 502, "{said}");
     assert!(said.contains("auth-ssh-hostkey"), "{said}");
     assert!(said.contains(&sshd.fingerprint("host")), "{said}");
+}
+
+#[test]
+fn ssh_goes_through_the_proxy_of_its_origin() {
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene.file(""));
+    publish(&scene);
+    let tunnel = Tunnel::to(([127, 0, 0, 1], sshd.port).into());
+    // Nobody listens there: only the proxy knows the way.
+    let nowhere = format!("@git.hidden.test:{}/", 1);
+    let direct = format!("@127.0.0.1:{}/", sshd.port);
+    let config = config(&scene, &sshd, "host")
+        .replace(&direct, &nowhere)
+        .replace("key-file", &format!("proxy = \"{}\"\nkey-file", tunnel.url));
+    assert!(config.contains(&nowhere), "{config}");
+    let modkeep = scene.command(&config).env("CORP_LOGIN", "x").start();
+    for path in ["@v/list", "@v/v0.3.0.zip"] {
+        let (code, said) = status(&modkeep, &format!("/ssh.corp.test/tool/{path}"));
+        assert_eq!(code, 200, "{path}: {said}");
+    }
+    assert_eq!(tunnel.hosts(), ["git.hidden.test:1"]);
 }
 
 #[test]
