@@ -4,9 +4,11 @@
 //! of one side over the median of as many runs of the other, which took turns. All load stays on loopback.
 
 mod cold;
+mod git_server;
 mod hot;
 mod load;
 mod memory;
+mod origin;
 pub(crate) mod report;
 mod scale;
 mod sumlog;
@@ -46,7 +48,7 @@ struct Benchmark {
     run: fn(&Context) -> Result<Vec<Table>>,
 }
 
-const BENCHMARKS: [Benchmark; 8] = [
+const BENCHMARKS: [Benchmark; 9] = [
     Benchmark {
         name: "hot-metadata",
         title: "Stored metadata, against nginx",
@@ -66,6 +68,11 @@ const BENCHMARKS: [Benchmark; 8] = [
         name: "cold-build",
         title: "A build from nothing, against the upstream itself",
         run: cold::run,
+    },
+    Benchmark {
+        name: "origin",
+        title: "Straight from git repositories, against go itself",
+        run: origin::run,
     },
     Benchmark {
         name: "scale",
