@@ -434,7 +434,10 @@ async fn closer(net: &Net, failure: Failure, host: &str, fetched: &Fetched) -> F
                     .relabelled(Label::TcpMtu)
                     .because("the handshake succeeds with segments of 536 bytes");
             }
-            failure
+            // Whatever listens where no public server is says nothing of the server.
+            let looked = net.resolver.look_up(host).await;
+            let addresses = looked.result.clone().unwrap_or_default();
+            if_poisoned(failure, host, &addresses, looked.hosts_entry.as_deref())
         }
         _ => failure,
     }
