@@ -453,7 +453,9 @@ impl Settings {
     }
 }
 
-/// The command line as data, for completions, manual pages and the reference.
+/// The command line as data, with all its commands' arguments, for completions, manual pages and the reference.
 pub fn command() -> clap::Command {
-    Cli::command()
+    let mut command = Cli::command();
+    command.build();
+    command
 }

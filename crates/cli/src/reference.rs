@@ -126,9 +126,7 @@ fn metrics() -> String {
 
 fn command_line() -> String {
     let mut text = format!("{NOTICE}\n# Command line\n");
-    let mut root = crate::command();
-    root.build();
-    describe(&mut text, &root, "modkeep");
+    describe(&mut text, &crate::command(), "modkeep");
     text
 }
 

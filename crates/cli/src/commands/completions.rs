@@ -13,8 +13,7 @@ pub(super) fn completions(shell: Shell) -> Status {
 
 /// Prints a manual page.
 pub(super) fn man(name: Option<&str>) -> Result<Status, CannotDo> {
-    let mut command = args::command();
-    command.build();
+    let command = args::command();
     let command = match name {
         None => command,
         Some(name) => command.find_subcommand(name).cloned().ok_or_else(|| {
