@@ -69,7 +69,14 @@ pub async fn create(
     let wanted = expand(depot, &selection, options).await?;
     // The newest head is asked for before the records, so that one head covers what is already known to be there.
     for (_, route) in routes_of(depot, wanted.keys()) {
-        let asked = depot.sumdb(&route, "latest", FetchMode::Allowed).await;
+        let asked = depot
+            .sumdb(
+                &route,
+                "latest",
+                FetchMode::Allowed,
+                &depot::Context::default(),
+            )
+            .await;
         asked.map_err(|error| BundleError::Fetch {
             what: format!("the head of {}", route.name),
             error,

@@ -49,7 +49,9 @@ pub(crate) async fn prove(
     module: &ModuleVersion,
 ) -> Result<Proven, BundleError> {
     let path = Proof::Record(module.clone()).path();
-    let reply = depot.sumdb(route, &path, FetchMode::Allowed).await;
+    let reply = depot
+        .sumdb(route, &path, FetchMode::Allowed, &depot::Context::default())
+        .await;
     let reply = reply.map_err(|error| BundleError::Fetch {
         what: format!("{module} in the checksum database {}", route.name),
         error,
@@ -92,7 +94,12 @@ pub(crate) async fn gather(
     let failed = |what: String| move |error| BundleError::Fetch { what, error };
     // Asked before is not asked again: all look-ups were made, and the newest head covers them.
     let head = depot
-        .sumdb(route, "latest", FetchMode::CachedOnly)
+        .sumdb(
+            route,
+            "latest",
+            FetchMode::CachedOnly,
+            &depot::Context::default(),
+        )
         .await
         .map_err(failed(format!("the head of {name}")))?;
     let open = |note: &[u8]| {
@@ -131,7 +138,14 @@ pub(crate) async fn gather(
     let tiles: Vec<Tile> = set.tiles().collect();
     let fetched: HashMap<Tile, Vec<u8>> = stream::iter(tiles)
         .map(|tile| async move {
-            let reply = depot.sumdb(route, &tile.path(), FetchMode::Allowed).await;
+            let reply = depot
+                .sumdb(
+                    route,
+                    &tile.path(),
+                    FetchMode::Allowed,
+                    &depot::Context::default(),
+                )
+                .await;
             let reply = reply.map_err(failed(format!("{name}/{}", tile.path())))?;
             Ok::<_, BundleError>((tile, reply.body.to_vec()))
         })

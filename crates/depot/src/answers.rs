@@ -97,12 +97,12 @@ impl Depot {
         key: &AnswerKey,
         context: &Context,
     ) -> Result<Refreshed, DepotError> {
-        let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
+        let (shared, fetch_key, own) = (self.shared.clone(), key.clone(), context.clone());
         let refreshed = self
             .shared
             .answers
-            .join(key, move |landing| {
-                fetch(shared, fetch_key, context, landing)
+            .join(key, context.party, move |landing| {
+                fetch(shared, fetch_key, own, landing)
             })
             .await;
         refreshed.unwrap_or(Err(DepotError::Lost))
@@ -140,7 +140,7 @@ async fn fetch(
     shared: Arc<Shared>,
     key: AnswerKey,
     context: Context,
-    landing: Landing<AnswerKey, Result<Refreshed, DepotError>>,
+    mut landing: Landing<AnswerKey, Result<Refreshed, DepotError>>,
 ) {
     let path = key.url_path();
     // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
@@ -162,6 +162,11 @@ async fn fetch(
             asked: answer.meta.confirmed,
         }));
     }
+    let _turn = match landing.turn().await {
+        Some(Ok(turn)) => turn,
+        Some(Err(error)) => return landing.give(Err(error)),
+        None => return,
+    };
     // What is confirmed was true then; it may have changed while the answer was on its way.
     let asked_at = Timestamp::now();
     let request = Request {

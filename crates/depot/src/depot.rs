@@ -10,6 +10,7 @@ use upstream::Chain;
 use crate::databases::databases;
 use crate::degraded::Losses;
 use crate::flight::Flights;
+use crate::gate::Gate;
 use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::pushed::Pushes;
@@ -38,13 +39,15 @@ impl Depot {
         let records = Records::start(store.root());
         let (store, chain) = (Arc::new(store), Arc::new(ArcSwap::from_pointee(chain)));
         let databases = databases(&settings.sumdbs, &[], &store, &chain);
+        let gate = Arc::new(Gate::new(settings.admission));
         let shared = Shared {
             store,
             records,
             chain,
             settings: ArcSwap::from_pointee(settings),
-            files: Flights::default(),
-            answers: Flights::default(),
+            files: Flights::new(gate.clone()),
+            answers: Flights::new(gate.clone()),
+            gate,
             databases: ArcSwap::from_pointee(databases),
             workers: workers(),
             refused_files: AtomicU64::new(0),
@@ -74,6 +77,7 @@ impl Depot {
         let in_use = shared.databases.load();
         let databases = databases(&settings.sumdbs, &in_use, &shared.store, &shared.chain);
         shared.databases.store(Arc::new(databases));
+        shared.gate.reconfigure(settings.admission);
         self.shared.settings.store(Arc::new(settings));
         self.shared.negatives.clear();
         // They were made with the limits and rules of before.
@@ -150,6 +154,21 @@ impl Depot {
             .sum();
         let fetches = self.shared.files.len() + self.shared.answers.len();
         fetches + asked + self.shared.rechecks.under_way()
+    }
+
+    /// Fetches that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.shared.gate.counts().0
+    }
+
+    /// Fetches that were refused since the start because there was too much to do.
+    pub fn turned_away(&self) -> u64 {
+        self.shared.gate.counts().1
+    }
+
+    /// Whether something could be fetched ahead without anybody waiting for it longer.
+    pub fn has_room_ahead(&self) -> bool {
+        self.shared.gate.has_room_ahead()
     }
 
     /// Files that were fetched since the start and not believed.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use fault::Label;
 use store::{FileKind, StoreError};
@@ -78,6 +79,14 @@ pub enum DepotError {
     /// The store failed.
     #[error("{}: {}", store_label(.0), .0)]
     Store(Arc<StoreError>),
+    /// There is too much to do. Nothing is known of what was asked for.
+    #[error("busy: {waiting} fetches wait for their turn already; try again in {} s", .retry_after.as_secs().max(1))]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+        /// When there may be room again.
+        retry_after: Duration,
+    },
     /// The fetch ended without a result, which is a fault of this program.
     #[error("internal: the fetch ended without a result")]
     Lost,
@@ -118,6 +127,7 @@ impl DepotError {
             | Self::Offline { .. }
             | Self::DirectOff { .. }
             | Self::Private { .. }
+            | Self::Busy { .. }
             | Self::Lost => None,
         }
     }

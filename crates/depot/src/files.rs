@@ -44,12 +44,12 @@ impl Depot {
             return Err(absence);
         }
         self.shared.check_online(&what)?;
-        let (shared, fetch_key, context) = (self.shared.clone(), key.clone(), context.clone());
+        let (shared, fetch_key, own) = (self.shared.clone(), key.clone(), context.clone());
         let fetched = self
             .shared
             .files
-            .join(key, move |landing| {
-                fetch(shared, fetch_key, context, Vec::new(), landing)
+            .join(key, context.party, move |landing| {
+                fetch(shared, fetch_key, own, Vec::new(), landing)
             })
             .await;
         fetched.unwrap_or(Err(DepotError::Lost))
@@ -118,7 +118,7 @@ async fn fetch(
     key: FileKey,
     context: Context,
     without: Vec<String>,
-    landing: FileLanding,
+    mut landing: FileLanding,
 ) {
     let path = key.url_path();
     // Whoever looked into the store just before an earlier fetch was done comes too late to join it.
@@ -129,6 +129,11 @@ async fn fetch(
     if let Some(known) = known {
         return landing.give(known);
     }
+    let _turn = match landing.turn().await {
+        Some(Ok(turn)) => turn,
+        Some(Err(error)) => return landing.give(Err(error)),
+        None => return,
+    };
     // The look-up runs while the file is on its way.
     let judging = match shared.begin_judging(&key) {
         Ok(judging) => judging,
@@ -166,12 +171,12 @@ async fn fetch(
 
 /// Those who were cut off may ask again, and others will: asks the upstreams that are left.
 fn fetch_for_the_next(shared: &Arc<Shared>, key: FileKey, context: Context, without: Vec<String>) {
-    let (fetching, wanted) = (shared.clone(), key.clone());
+    let (fetching, wanted, party) = (shared.clone(), key.clone(), context.party);
     let begun = move |landing| -> BoxFuture<'static, ()> {
         Box::pin(fetch(fetching, wanted, context, without, landing))
     };
     let shared = shared.clone();
-    tokio::spawn(async move { shared.files.join(&key, begun).await });
+    tokio::spawn(async move { shared.files.join(&key, party, begun).await });
 }
 
 /// One fetch: what is asked, and of whom no more.
@@ -531,6 +536,7 @@ mod tests {
     use store::Store;
 
     use super::*;
+    use crate::Party;
     use crate::Settings;
 
     /// A depot that can ask nobody: whatever it answers, it has.
@@ -571,7 +577,7 @@ mod tests {
         };
         let begin = async || {
             let (fetching, wanted) = (shared.clone(), key.clone());
-            let begun = shared.files.join(&key, move |landing| {
+            let begun = shared.files.join(&key, Party::Own, move |landing| {
                 fetch(fetching, wanted, Context::default(), Vec::new(), landing)
             });
             begun.await.unwrap()

@@ -6,6 +6,8 @@ use store::FirstSightReason;
 use sumdb::note::VerifierKey;
 use url::Url;
 
+use crate::Admission;
+
 /// A checksum database that vouches for modules and is relayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumdbRoute {
@@ -51,6 +53,8 @@ pub struct Settings {
     /// What makes modules from repositories. Without it private modules, and public ones that only `direct` has, cannot
     /// be had.
     pub repositories: Option<vcs::Vcs>,
+    /// How much may be fetched at a time, and how many wait for it.
+    pub admission: Admission,
 }
 
 /// The module under whose name Go distributes itself. `go` checks it whatever GONOSUMDB says (Go's modfetch
@@ -94,6 +98,7 @@ impl Default for Settings {
             verify: VerifyMode::default(),
             sumdbs: Vec::new(),
             repositories: None,
+            admission: Admission::default(),
         }
     }
 }

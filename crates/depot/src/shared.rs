@@ -12,6 +12,7 @@ use upstream::Chain;
 
 use crate::degraded::Losses;
 use crate::flight::Flights;
+use crate::gate::{Gate, Party};
 use crate::moved::Watch;
 use crate::negative::Negatives;
 use crate::pushed::Pushes;
@@ -35,6 +36,8 @@ pub struct Context {
     pub traceparent: Option<String>,
     /// The request that began a fetch, for the log.
     pub request_id: String,
+    /// On whose behalf something is fetched.
+    pub party: Party,
 }
 
 /// What all fetches share.
@@ -43,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) records: Records,
     pub(crate) chain: Arc<ArcSwap<Chain>>,
     pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) files: Flights<FileKey, Result<FileReply, DepotError>>,
     pub(crate) answers: Flights<AnswerKey, Result<Refreshed, DepotError>>,
     pub(crate) databases: ArcSwap<Vec<(SumdbRoute, Database)>>,

@@ -9,8 +9,9 @@ use sumdb::tile::{Tile, TileLevel};
 use trust::{Database, Head, TrustError};
 use upstream::Expect;
 
+use crate::gate::Turn;
 use crate::shared::Shared;
-use crate::{Depot, DepotError, FetchMode, SumdbRoute};
+use crate::{Context, Depot, DepotError, FetchMode, Party, SumdbRoute};
 
 /// An answer of a checksum database.
 #[derive(Clone, Debug)]
@@ -45,6 +46,7 @@ impl Depot {
         route: &SumdbRoute,
         path: &str,
         mode: FetchMode,
+        context: &Context,
     ) -> Result<SumdbReply, DepotError> {
         self.check_may_be_looked_up(route, path)?;
         let what = format!("{}/{path}", route.name);
@@ -59,6 +61,7 @@ impl Depot {
             database,
             what,
             mode,
+            party: context.party,
         };
         if path == "latest" {
             return asked.head().await;
@@ -95,6 +98,7 @@ struct Asked<'a> {
     database: &'a Database,
     what: String,
     mode: FetchMode,
+    party: Party,
 }
 
 impl Asked<'_> {
@@ -102,7 +106,7 @@ impl Asked<'_> {
         if let Some(proven) = self.database.kept_record(module).await {
             return Ok(immutable(proven.message, proven.time, false));
         }
-        self.check_may_ask()?;
+        let _turn = self.turn().await?;
         let proven = self.database.lookup(module).await;
         let proven = proven.map_err(|error| self.failed(error))?;
         Ok(immutable(proven.message, proven.time, proven.fetched))
@@ -112,7 +116,7 @@ impl Asked<'_> {
         if let Some(body) = self.database.kept_tile(tile).await {
             return Ok(immutable(body, Timestamp::now(), false));
         }
-        self.check_may_ask()?;
+        let _turn = self.turn().await?;
         let (body, fetched) = self
             .database
             .tile(tile)
@@ -133,7 +137,7 @@ impl Asked<'_> {
             stale,
         };
         let Some(kept) = kept else {
-            self.check_may_ask()?;
+            let _turn = self.turn().await?;
             let head = self.database.head().await;
             return head
                 .map(|head| reply(head, None))
@@ -159,6 +163,12 @@ impl Asked<'_> {
                 Ok(reply(kept, Some(DepotError::Sumdb(error))))
             }
         }
+    }
+
+    /// Waits until the database may be asked, if it may be at all.
+    async fn turn(&self) -> Result<Turn, DepotError> {
+        self.check_may_ask()?;
+        self.shared.gate.ticket(self.party).turn().await
     }
 
     fn check_may_ask(&self) -> Result<(), DepotError> {

@@ -1,13 +1,14 @@
 //! [`Prefetch`]: files are fetched while a client is still on its way to asking for them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use depot::{Degraded, Depot};
+use depot::{Degraded, Depot, Party};
 use gomod::ModulePath;
 use gomod::mvs::Summary;
 use store::{FileKey, FileKind};
@@ -20,7 +21,7 @@ use crate::source::{Got, from_depot};
 
 /// Requests that were seen and not looked at yet; more are passed over.
 const QUEUE: usize = 8_192;
-/// A client that asks for nothing for so long has gone.
+/// A client that asks for nothing for so long is forgotten.
 const GONE: Duration = Duration::from_mins(1);
 /// The most clients at a time; whoever was quiet longest gives way.
 const CLIENTS: usize = 256;
@@ -34,10 +35,13 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How much may be fetched ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Nothing is fetched ahead while so many fetches are under way, those that clients wait for among them.
+    /// The most files that are fetched ahead at a time, for all clients together.
     pub fetches: usize,
     /// Bytes of zips that may be there for a client that has not asked for them.
     pub ahead: u64,
+    /// Nothing more is fetched for a client that has no connection and asked for nothing for so long. It may come back:
+    /// what stands between it and this server may open a connection for each request.
+    pub away: Duration,
 }
 
 impl Default for Settings {
@@ -45,6 +49,7 @@ impl Default for Settings {
         Self {
             fetches: 24,
             ahead: 64 << 20,
+            away: Duration::from_secs(2),
         }
     }
 }
@@ -83,6 +88,8 @@ pub struct Prefetch {
 #[derive(Debug, Default)]
 struct Shared {
     counters: Counters,
+    /// How many connections each client has.
+    present: Mutex<HashMap<IpAddr, usize>>,
     is_active: AtomicBool,
 }
 
@@ -109,6 +116,15 @@ impl Prefetch {
         };
         tokio::spawn(work.run(received));
         Self { shared, events }
+    }
+
+    /// A client has a connection until what is returned is dropped.
+    pub fn present(&self, client: IpAddr) -> Presence {
+        *self.shared.present().entry(client).or_default() += 1;
+        Presence {
+            shared: self.shared.clone(),
+            client,
+        }
     }
 
     /// A client asks for a file. Does not wait.
@@ -139,6 +155,35 @@ impl Prefetch {
             used_bytes: read(&counters.used_bytes),
             wasted_bytes: read(&counters.wasted_bytes),
         }
+    }
+}
+
+/// A connection of a client.
+#[derive(Debug)]
+pub struct Presence {
+    shared: Arc<Shared>,
+    client: IpAddr,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut present = self.shared.present();
+        if let Entry::Occupied(mut connections) = present.entry(self.client) {
+            *connections.get_mut() -= 1;
+            if *connections.get() == 0 {
+                connections.remove();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn present(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_present(&self, client: IpAddr) -> bool {
+        self.present().contains_key(&client)
     }
 }
 
@@ -296,7 +341,11 @@ impl Work {
                 return;
             };
             self.turns.push_back(address);
-            let Some(client) = self.clients.get_mut(&address) else {
+            let away = self.settings.away;
+            let here = self.clients.get_mut(&address).filter(|client| {
+                self.shared.is_present(address) || client.last_seen.elapsed() < away
+            });
+            let Some(client) = here else {
                 idle += 1;
                 continue;
             };
@@ -305,7 +354,7 @@ impl Work {
                     idle = 0;
                     let depot = self.depot.clone();
                     self.fetches.spawn(async move {
-                        let got = from_depot(&depot, &key).await;
+                        let got = from_depot(&depot, &key, Party::Ahead).await;
                         (address, key, got)
                     });
                 }
@@ -324,10 +373,9 @@ impl Work {
                 .any(|mode| matches!(mode, Degraded::Offline | Degraded::StoreReadOnly))
     }
 
-    /// Clients go first: what they wait for is counted, too.
+    /// Clients go first.
     fn has_room(&self) -> bool {
-        let own = self.fetches.len();
-        own < self.settings.fetches && self.depot.in_flight().max(own) < self.settings.fetches
+        self.fetches.len() < self.settings.fetches && self.depot.has_room_ahead()
     }
 
     /// Forgets clients that were quiet for so long.

@@ -11,7 +11,7 @@ mod source;
 mod targets;
 mod warm;
 
-pub use ahead::{Counts, Prefetch, Settings};
+pub use ahead::{Counts, Prefetch, Presence, Settings};
 pub use source::{Got, Source};
 pub use targets::{TargetError, Targets};
 pub use warm::{Failed, Progress, Report, warm};

@@ -1,7 +1,7 @@
 //! Where files are fetched: a depot in this process, or a server.
 
 use bytes::Bytes;
-use depot::{Context, Depot, FetchMode, FileReply};
+use depot::{Context, Depot, FetchMode, FileReply, Party};
 use futures_util::StreamExt as _;
 use gomod::info::RevInfo;
 use gomod::{ModulePath, Revision, Version};
@@ -40,7 +40,7 @@ impl Source {
     /// Why it could not be had, in words for people.
     pub async fn get(&self, key: &FileKey) -> Result<Got, String> {
         match self {
-            Self::Depot(depot) => from_depot(depot, key).await,
+            Self::Depot(depot) => from_depot(depot, key, Party::Own).await,
             Self::Server { all, cached } => match from_server(cached, key, true).await {
                 Ok(got) => Ok(got),
                 Err(ChainError::Absent(_)) => from_server(all, key, false)
@@ -89,9 +89,13 @@ impl Source {
     }
 }
 
-pub(crate) async fn from_depot(depot: &Depot, key: &FileKey) -> Result<Got, String> {
+pub(crate) async fn from_depot(depot: &Depot, key: &FileKey, party: Party) -> Result<Got, String> {
+    let context = Context {
+        party,
+        ..Context::default()
+    };
     let reply = depot
-        .file(key, FetchMode::Allowed, &Context::default())
+        .file(key, FetchMode::Allowed, &context)
         .await
         .map_err(|error| error.to_string())?;
     match reply {

@@ -121,6 +121,10 @@ impl From<DepotError> for Refusal {
             DepotError::Offline { .. } | DepotError::Store(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, line)
             }
+            DepotError::Busy { retry_after, .. } => Self {
+                retry_after: Some(*retry_after),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, line)
+            },
             DepotError::Lost => Self::new(StatusCode::INTERNAL_SERVER_ERROR, line),
         }
     }
@@ -283,6 +287,14 @@ mod tests {
                 store(std::io::ErrorKind::ReadOnlyFilesystem),
                 503,
                 "disk-readonly: ",
+            ),
+            (
+                DepotError::Busy {
+                    waiting: 9,
+                    retry_after: Duration::from_secs(2),
+                },
+                503,
+                "busy: 9 fetches wait",
             ),
             (DepotError::Lost, 500, "internal: "),
         ];

@@ -304,6 +304,7 @@ impl Server {
         let _not_on_every_system = stream.set_nodelay(true);
         let metrics = self.app.metrics();
         metrics.connections.inc();
+        let _presence = self.app.presence(peer);
         let result = match &self.acceptor {
             None => {
                 let sender = KernelSender::new(stream);

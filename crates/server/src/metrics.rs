@@ -50,6 +50,8 @@ metrics! {
     UPSTREAM_EVENTS: "counter" "modkeep_upstream_events_total" ["upstream", "event"] = "What was done about trouble with an upstream: retry, hedge, resumed, breaker-opened, breaker-closed, probe";
     UPSTREAM_UP: "gauge" "modkeep_upstream_up" ["upstream"] = "1 while requests go to this upstream, 0 while they go elsewhere";
     IN_FLIGHT: "gauge" "modkeep_fetches_in_flight" [] = "Fetches under way";
+    WAITING: "gauge" "modkeep_fetches_waiting" [] = "Fetches that wait for their turn, because as many are under way as limits.fetches allows";
+    TURNED_AWAY: "counter" "modkeep_fetches_turned_away_total" [] = "Fetches refused since the start with 503 because there was too much to do";
     FILES: "gauge" "modkeep_store_files" [] = "Immutable files stored";
     BYTES: "gauge" "modkeep_store_bytes" [] = "Bytes of the immutable files stored";
     QUARANTINED: "counter" "modkeep_store_quarantined_total" [] = "Stored files that were found damaged and set aside since the start";
@@ -227,7 +229,7 @@ pub struct Metrics {
     latency: Family<UpstreamLabel, Histogram>,
     upstream_events: Family<EventLabels, Counter>,
     upstream_up: Family<UpstreamLabel, Gauge>,
-    pub(crate) in_flight: Gauge,
+    pub(crate) fetches: FetchMetrics,
     pub(crate) store_files: Gauge,
     pub(crate) store_bytes: Gauge,
     pub(crate) quarantined: Counter,
@@ -243,6 +245,27 @@ pub struct Metrics {
     pub(crate) log_batches: Counter,
     pub(crate) log_contradictions: Counter,
     pub(crate) prefetch: PrefetchCounters,
+}
+
+/// How many fetches there are.
+#[derive(Debug, Default)]
+pub(crate) struct FetchMetrics {
+    pub(crate) in_flight: Gauge,
+    pub(crate) waiting: Gauge,
+    pub(crate) turned_away: Counter,
+}
+
+impl FetchMetrics {
+    fn register(&self, registry: &mut Registry) {
+        for (doc, gauge) in [(IN_FLIGHT, &self.in_flight), (WAITING, &self.waiting)] {
+            registry.register(base_name(doc), doc.help, gauge.clone());
+        }
+        registry.register(
+            base_name(TURNED_AWAY),
+            TURNED_AWAY.help,
+            self.turned_away.clone(),
+        );
+    }
 }
 
 /// What is known of files fetched ahead.
@@ -390,7 +413,7 @@ impl Metrics {
             latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             upstream_events: Family::default(),
             upstream_up: Family::default(),
-            in_flight: Gauge::default(),
+            fetches: FetchMetrics::default(),
             store_files: Gauge::default(),
             store_bytes: Gauge::default(),
             quarantined: Counter::<u64, AtomicU64>::default(),
@@ -441,11 +464,7 @@ impl Metrics {
             UPSTREAM_UP.help,
             metrics.upstream_up.clone(),
         );
-        registry.register(
-            base_name(IN_FLIGHT),
-            IN_FLIGHT.help,
-            metrics.in_flight.clone(),
-        );
+        metrics.fetches.register(&mut registry);
         registry.register(base_name(FILES), FILES.help, metrics.store_files.clone());
         registry.register(base_name(BYTES), BYTES.help, metrics.store_bytes.clone());
         registry.register(base_name(RECORDS), RECORDS.help, metrics.records_up.clone());

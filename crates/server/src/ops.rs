@@ -224,8 +224,13 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     let metrics = &state.metrics;
     let totals = state.depot.totals();
     metrics
+        .fetches
         .in_flight
         .set(signed(state.depot.in_flight() as u64));
+    metrics
+        .fetches
+        .waiting
+        .set(signed(state.depot.waiting() as u64));
     metrics.store_files.set(signed(totals.files));
     metrics.store_bytes.set(signed(totals.bytes));
     metrics.records_up.set(i64::from(
@@ -249,6 +254,7 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
         .quarantined
         .inc_by(quarantined.saturating_sub(metrics.quarantined.get()));
     for (counter, total) in [
+        (&metrics.fetches.turned_away, state.depot.turned_away()),
         (&metrics.refused, state.depot.refused_files()),
         (&metrics.unverified, state.depot.unverified_files()),
         (&metrics.moved_tags, state.depot.moved_tags()),

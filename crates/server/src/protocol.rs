@@ -188,7 +188,10 @@ impl Responder<'_> {
                 )));
             }
         }
-        let reply = self.depot.sumdb(&route, &rest, self.mode).await?;
+        let reply = self
+            .depot
+            .sumdb(&route, &rest, self.mode, self.context)
+            .await?;
         let seconds = if reply.immutable { 86_400 } else { 60 };
         let served = if reply.fetched {
             Served::Miss

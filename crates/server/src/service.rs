@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use depot::{Context, Depot, FetchMode};
+use depot::{Context, Depot, FetchMode, Party};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use prefetch::Prefetch;
+use prefetch::{Prefetch, Presence};
 use store::FileKey;
 use tower::ServiceExt as _;
 
@@ -127,6 +127,12 @@ impl App {
             None => self.answer(&parts, body, &id, peer).await,
         };
         self.conclude(&parts, id, began, endpoint, answer)
+    }
+
+    /// Notes that a client has a connection until what is returned is dropped.
+    pub(crate) fn presence(&self, peer: Peer) -> Option<Presence> {
+        let prefetch = self.inner.state.prefetch.get();
+        prefetch.map(|prefetch| prefetch.present(peer.0))
     }
 
     fn watch(&self, peer: Option<Peer>) -> Watch<'_> {
@@ -252,6 +258,7 @@ impl App {
         let context = Context {
             traceparent: Some(traceparent(&parts.headers)),
             request_id: id.as_str().to_owned(),
+            party: peer.map_or(Party::Own, |peer| Party::Client(peer.0)),
         };
         let responder = Responder {
             depot: &self.inner.state.depot,

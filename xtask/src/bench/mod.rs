@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// Small and short: shows that the benchmarks work. Written to a file only with --out.
     #[arg(long)]
     quick: bool,
+    /// How often each side has its turn [default: 5, with --quick 2].
+    #[arg(long, value_name = "N")]
+    turns: Option<usize>,
     /// The file whose sections are replaced [default: docs/benchmarks.md].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -100,6 +103,7 @@ const BENCHMARKS: [Benchmark; 9] = [
 struct Context {
     binary: PathBuf,
     quick: bool,
+    turns: Option<usize>,
     /// Where the data goes; removed at the end.
     folder: TempDir,
 }
@@ -107,7 +111,7 @@ struct Context {
 impl Context {
     /// How often each side has its turn.
     fn turns(&self) -> usize {
-        if self.quick { 2 } else { 5 }
+        self.turns.unwrap_or(if self.quick { 2 } else { 5 })
     }
 
     /// How long one run under load takes.
@@ -147,6 +151,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let context = Context {
         binary,
         quick: options.quick,
+        turns: options.turns,
         folder: tempfile::tempdir()?,
     };
     let out = match &options.out {
@@ -159,10 +164,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         eprintln!("== {}", bench.name);
         let tables = (bench.run)(&context).with_context(|| format!("benchmark {}", bench.name))?;
         let quick = if options.quick { " --quick" } else { "" };
+        let turns = options
+            .turns
+            .map_or_else(String::new, |turns| format!(" --turns {turns}"));
         let report = Report {
             name: bench.name,
             title: bench.title,
-            command: format!("cargo xtask bench {}{quick}", bench.name),
+            command: format!("cargo xtask bench {}{quick}{turns}", bench.name),
             machine: machine.clone(),
             tables,
         };

@@ -184,12 +184,13 @@ impl Checker<'_> {
         let scrub_interval = self.parse("scrub.interval", value::duration);
         let scrub_rate = self.parse("scrub.rate", value::rate);
         let warm = self.warm();
-        let prefetch = self.prefetch();
         let cleaning = self.cleaning();
+        let fetching = self.fetching();
         let tls = self.tls();
         let log_level = self.parse("log.level", log_level);
         let log_format = self.parse("log.format", log_format);
         let (chain, left_out) = chain?;
+        let (admission, prefetch) = fetching?;
         Some(Effective {
             listen: listen?,
             data: data?,
@@ -211,6 +212,7 @@ impl Checker<'_> {
                 published: Patterns::parse(&self.resolved.get("publish.modules").value),
                 sumdbs: sumdbs?,
                 repositories: None,
+                admission,
             },
             origins: origins?,
             govcs: govcs?,
@@ -221,7 +223,7 @@ impl Checker<'_> {
             publish_token: publish_token?,
             repository_limits: repository_limits?,
             sumlog,
-            prefetch: prefetch?,
+            prefetch,
             warm: warm?,
             hot_bytes: hot_bytes?,
             scrub_interval: scrub_interval?,

@@ -400,15 +400,15 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "prefetch.enabled",
         ValueKind::Switch,
-        "false",
+        "true",
         "Fetch what a client is about to ask for: go.mod files that pass through tell what comes next. Zips are fetched ahead \
          only for a client that asks for zips.",
     ),
     setting(
-        "prefetch.fetches",
+        "prefetch.share",
         ValueKind::Count,
-        "24",
-        "Nothing is fetched ahead while so many fetches are under way, those that clients wait for among them.",
+        "10",
+        "Percent of `limits.fetches` that may be under way ahead of clients, and only while no client waits for its turn.",
     ),
     setting(
         "prefetch.ahead",
@@ -444,6 +444,24 @@ pub const SETTINGS: &[Setting] = &[
         .found_out("none: plain HTTP"),
     setting("tls.key", ValueKind::Path, "", "The certificate's private key in PEM.").found_out("none"),
     setting("limits.connections", ValueKind::Count, "8192", "Client connections at a time; more wait."),
+    setting(
+        "limits.fetches",
+        ValueKind::Count,
+        "256",
+        "Files and answers fetched at a time, for all clients together; more wait for their turn, in which each client is \
+         as good as any other. One client has no more than three quarters of them. What is stored is served at once.",
+    )
+    .reloadable(),
+    setting(
+        "limits.queue",
+        ValueKind::Count,
+        "4096",
+        "Fetches that wait for their turn. When there are more, those of clients that ask for more than others are \
+         refused with 503 and `Retry-After`.",
+    )
+    .reloadable(),
+    setting("limits.queue-timeout", ValueKind::Duration, "30s", "For a fetch to have its turn; then it is refused in the same way.")
+        .reloadable(),
     setting(
         "limits.header-timeout",
         ValueKind::Duration,

@@ -114,6 +114,13 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+pub(super) fn percent(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=100) => Ok(number),
+        _ => Err(format!("{text:?} is no whole number from 1 to 100")),
+    }
+}
+
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),

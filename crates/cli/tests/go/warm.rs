@@ -81,6 +81,54 @@ fn what_was_warmed_builds_without_any_upstream() {
 }
 
 #[test]
+fn a_go_sum_file_alone_is_enough_for_the_build_it_was_written_by() {
+    let scene = Scene::with_modules(32, 40);
+    let folder = scene.checkout("app");
+    // Written by go itself.
+    Go::find()
+        .proxy(&scene.upstream.url())
+        .run(&folder, &["mod", "tidy"])
+        .expect_success();
+    scene.upstream.forget();
+    let data = scene.data();
+    let target = folder.join("go.sum");
+    let (code, report) = warm(&scene.upstream.url(), &data, &[target.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{report}");
+    let modkeep = offline(&data).start();
+    scene.build_and_run(&go_through(&modkeep), &folder);
+}
+
+#[test]
+fn what_is_no_target_is_said_before_anything_is_fetched() {
+    let scene = Scene::with_modules(36, 5);
+    let folder = scene.checkout("app");
+    let output = Command::new(BINARY)
+        .env("HOME", &folder)
+        .env("GOENV", "off")
+        .args([
+            "warm",
+            "--sumdb",
+            "off",
+            "--upstream",
+            &scene.upstream.url(),
+        ])
+        .arg("--data")
+        .arg(scene.data())
+        .arg(folder.join("go.mod"))
+        .args(["no such file", "main.go"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    for part in ["no such file: there is no such", "main.go: name a go.mod"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(fetched(&scene.upstream), 0);
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
 fn a_workspace_a_replacement_and_a_module_alone_are_warmed() {
     let tree = Tree::temporary();
     for module in [
@@ -209,6 +257,8 @@ fn a_server_warms_the_configured_projects_by_itself() {
         .data(scene.data())
         .upstream(&upstream.url())
         .env("MODKEEP_WARM_TARGETS", folder.join("go.mod"))
+        // What a client might ask for beyond what it needs is not warmed.
+        .env("MODKEEP_PREFETCH_ENABLED", "false")
         .start();
     let began = Instant::now();
     while !modkeep

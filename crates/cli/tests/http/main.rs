@@ -2,7 +2,7 @@
 //! that break every rule.
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
-//! * `endpoints`, `ranges`, `wire`, `requests`, `limits`: the side of the clients.
+//! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`: the
 //!   side of the upstreams.
 //! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`,
@@ -13,6 +13,7 @@
 )]
 
 mod absence;
+mod admission;
 mod answers;
 mod api;
 mod disk;

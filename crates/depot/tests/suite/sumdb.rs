@@ -68,7 +68,9 @@ async fn ask(depot: &Depot, path: &str) -> Result<SumdbReply, DepotError> {
 
 async fn ask_in(depot: &Depot, path: &str, mode: FetchMode) -> Result<SumdbReply, DepotError> {
     let (route, rest) = depot.sumdb_route(&format!("{NAME}/{path}")).unwrap();
-    let reply = depot.sumdb(&route, &rest, mode).await;
+    let reply = depot
+        .sumdb(&route, &rest, mode, &depot::Context::default())
+        .await;
     settled(depot).await;
     reply
 }

@@ -1,5 +1,7 @@
 //! What is fetched before anybody asks for it.
 
+use depot::Admission;
+
 use super::Checker;
 use crate::config::value;
 
@@ -24,17 +26,35 @@ pub struct WarmSettings {
 }
 
 impl Checker<'_> {
-    pub(super) fn prefetch(&mut self) -> Option<PrefetchSettings> {
+    /// How much is fetched at a time, and what of it ahead.
+    pub(super) fn fetching(&mut self) -> Option<(Admission, PrefetchSettings)> {
+        let fetches = self.parse("limits.fetches", value::count);
+        let waiting = self.parse("limits.queue", value::count);
+        let patience = self.parse("limits.queue-timeout", value::positive_duration);
         let enabled = self.parse("prefetch.enabled", value::switch);
-        let fetches = self.parse("prefetch.fetches", value::count);
+        let share = self.parse("prefetch.share", value::percent);
         let ahead = self.parse("prefetch.ahead", value::bytes);
-        Some(PrefetchSettings {
-            enabled: enabled?,
-            limits: prefetch::Settings {
-                fetches: fetches?,
-                ahead: ahead?,
+        let fetches = fetches?;
+        // Never none, however few there are.
+        let fetches_ahead = (fetches.saturating_mul(share?) / 100).max(1);
+        let admission = Admission {
+            fetches,
+            ahead: fetches_ahead,
+            waiting: waiting?,
+            patience: patience?,
+        };
+        let limits = prefetch::Settings {
+            fetches: fetches_ahead,
+            ahead: ahead?,
+            ..prefetch::Settings::default()
+        };
+        Some((
+            admission,
+            PrefetchSettings {
+                enabled: enabled?,
+                limits,
             },
-        })
+        ))
     }
 
     pub(super) fn warm(&mut self) -> Option<WarmSettings> {
