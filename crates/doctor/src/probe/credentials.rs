@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ::http::HeaderValue;
+use ::http::{HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use goenv::netrc::Netrc;
@@ -32,7 +32,7 @@ enum Method {
 /// What is sent, and whose it is.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Login {
-    header: HeaderValue,
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// Where it comes from: `URL`, `netrc`, `GOAUTH`.
     pub(crate) from: &'static str,
 }
@@ -51,14 +51,25 @@ impl Login {
     }
 
     fn new(value: &str, from: &'static str) -> Option<Self> {
-        let mut header = HeaderValue::from_str(value).ok()?;
-        header.set_sensitive(true);
-        Some(Self { header, from })
+        Self::of_headers([("authorization", value)], from)
     }
 
-    /// The value of the `Authorization` header.
-    pub(crate) fn header(&self) -> HeaderValue {
-        self.header.clone()
+    fn of_headers<'a>(
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        from: &'static str,
+    ) -> Option<Self> {
+        let header = |(name, value): (&str, &str)| {
+            let mut value = HeaderValue::from_str(value).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        };
+        let headers = headers.into_iter().map(header).collect::<Option<_>>()?;
+        Some(Self { headers, from })
+    }
+
+    /// What is sent: `Authorization`, or the headers that a program of GOAUTH says.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
     }
 }
 
@@ -141,11 +152,12 @@ async fn ask(keyring: &Keyring, url: &Url, attempt: Attempt, patience: Duration)
         vcs::Credentials::Bearer(token) => {
             Login::new(&format!("Bearer {}", token.expose()), "GOAUTH")
         }
-        vcs::Credentials::Headers(headers) => {
-            let is_login = |name: &str| name.eq_ignore_ascii_case("authorization");
-            let (_, value) = headers.iter().find(|(name, _)| is_login(name))?;
-            Login::new(value.expose(), "GOAUTH")
-        }
+        vcs::Credentials::Headers(headers) => Login::of_headers(
+            headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.expose())),
+            "GOAUTH",
+        ),
     }
 }
 
@@ -189,7 +201,7 @@ mod tests {
         let by_program = credentials(&[("GOAUTH", &goauth)]);
         let login = by_program.first(&url, patience).await;
         assert_eq!(from(login.as_ref()), Some("GOAUTH"));
-        assert_eq!(login.clone().unwrap().header(), "Bearer hunter3");
+        assert_eq!(login.clone().unwrap().headers()[0].1, "Bearer hunter3");
         assert!(!format!("{login:?}{by_program:?}").contains("hunter3"));
         let elsewhere = Url::parse("https://b.test/x").unwrap();
         assert_eq!(by_program.first(&elsewhere, patience).await, None);

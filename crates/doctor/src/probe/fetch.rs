@@ -562,7 +562,9 @@ fn request(
         builder = builder.header(header::PROXY_AUTHORIZATION, format!("Basic {credentials}"));
     }
     if let Some(login) = login {
-        builder = builder.header(header::AUTHORIZATION, login.header());
+        for (name, value) in login.headers() {
+            builder = builder.header(name, value);
+        }
     }
     builder
         .body(Empty::new())
