@@ -171,7 +171,6 @@ impl Checker<'_> {
         let publish_token = self.publish_token();
         let repository_limits = self.repository_limits();
         let upstream_limits = self.upstream_limits();
-        let limits = self.client_limits();
         let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
         let offline = self.parse("offline", value::switch);
         let api_token = self.api_token();
@@ -187,6 +186,7 @@ impl Checker<'_> {
         let cleaning = self.cleaning();
         let fetching = self.fetching();
         let tls = self.tls();
+        let limits = self.client_limits();
         let log_level = self.parse("log.level", log_level);
         let log_format = self.parse("log.format", log_format);
         let (chain, left_out) = chain?;
