@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use depot::{Depot, Published};
 use futures_util::StreamExt as _;
+use goenv::netrc::Secret;
 use gomod::ModuleVersion;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -92,7 +93,7 @@ impl Intake {
         &self,
         depot: &Depot,
         own_log: Option<&OwnLog>,
-        access: &Access,
+        token: &Secret,
         parts: &Parts,
         zip: &FileKey,
         body: B,
@@ -100,12 +101,6 @@ impl Intake {
     where
         B: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send,
     {
-        let Some(token) = &access.publish else {
-            return Err(Refusal::new(
-                StatusCode::FORBIDDEN,
-                "forbidden: nothing is published here; set publish.modules and publish.token",
-            ));
-        };
         let given = access::token(&parts.headers);
         if !given.is_some_and(|given| access::is_secret(&given, token)) {
             return Err(Refusal::new(

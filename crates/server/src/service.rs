@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use depot::{Context, Depot, FetchMode, Party};
+use goenv::netrc::Secret;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -177,23 +178,30 @@ impl App {
             let answer = self.hook(parts, body).await.unwrap_or_else(refuse);
             return (Endpoint::Operations, intake::challenge(answer));
         }
-        if parts.method == Method::PUT
-            && let Target::File(key) = &parsed.target
-            && intake::is_zip(key)
-            && !parsed.cached_only
-        {
-            let answer = self.publish(parts, key, body).await.unwrap_or_else(refuse);
-            return (endpoint, intake::challenge(answer));
+        let publishing = match &parsed.target {
+            Target::File(key) if intake::is_zip(key) && !parsed.cached_only => {
+                let token = self.inner.state.access.load().publish.clone();
+                token.map(|token| (key, token))
+            }
+            _ => None,
+        };
+        let mut allowed = ("GET, HEAD", "GET or HEAD");
+        if let Some((zip, token)) = publishing {
+            if parts.method == Method::PUT {
+                let answer = self.publish(parts, zip, &token, body).await;
+                return (endpoint, intake::challenge(answer.unwrap_or_else(refuse)));
+            }
+            allowed = ("GET, HEAD, PUT", "GET, HEAD or PUT");
         }
         if !is_get_or_head(&parts.method) {
             let mut refusal = Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!(
-                    "bad request: {} is not allowed here; use GET or HEAD",
-                    parts.method
+                    "bad request: {} is not allowed here; use {}",
+                    parts.method, allowed.1
                 ),
             );
-            refusal.allow = Some("GET, HEAD");
+            refusal.allow = Some(allowed.0);
             return (endpoint, refuse(refusal));
         }
         if has_body(parts) {
@@ -227,15 +235,21 @@ impl App {
             .await
     }
 
-    async fn publish<B>(&self, parts: &Parts, zip: &FileKey, body: B) -> Result<Answer, Refusal>
+    async fn publish<B>(
+        &self,
+        parts: &Parts,
+        zip: &FileKey,
+        token: &Secret,
+        body: B,
+    ) -> Result<Answer, Refusal>
     where
         B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send,
     {
         let state = &self.inner.state;
-        let (access, own_log) = (state.access.load_full(), state.own_log.as_ref());
+        let own_log = state.own_log.as_ref();
         state
             .intake
-            .publish(&state.depot, own_log, &access, parts, zip, body)
+            .publish(&state.depot, own_log, token, parts, zip, body)
             .await
     }
 
