@@ -10,7 +10,7 @@ use super::scenarios::Scenario;
 use super::trouble::GATEWAY_PATIENCE;
 use crate::bench::report::{Section, machine, write_section};
 
-const PREFACE: &str = "# Availability\n\nWritten by `cargo xtask chaos`: each section by the scenario it names. The same real `go mod download` goes through\nmodkeep and straight to the same upstreams, with each of the two separators of `GOPROXY`.\n";
+const PREFACE: &str = "# Availability\n\nWritten by `cargo xtask chaos`: each section by the scenario it names. The same real `go mod download` goes through\nmodkeep and straight to the same upstreams, with each of the two separators of `GOPROXY`. The conditions are those of\nthe last run; a scenario that was not in it has kept its section from an earlier one.\n";
 
 /// What a scenario has shown.
 #[derive(Debug, Default)]
