@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 use store::FileKey;
 
 use crate::metrics::Endpoint;
+use crate::told::Told;
 
 /// What an entry takes beside its path and body, in bytes.
 const OVERHEAD: u64 = 200;
@@ -31,6 +32,8 @@ pub(crate) struct HotAnswer {
     pub(crate) stale: Option<Stale>,
     /// Which file it is, if it is one.
     pub(crate) file: Option<FileKey>,
+    /// Of whom the prefetcher was last told that it was asked for.
+    pub(crate) told: Told,
 }
 
 /// Why and since when an answer is older than it should be.
@@ -126,6 +129,7 @@ mod tests {
 
     fn answer() -> HotAnswer {
         HotAnswer {
+            told: Told::default(),
             endpoint: Endpoint::Mod,
             body: Bytes::from_static(b"module m\n"),
             etag: HeaderValue::from_static("\"a\""),

@@ -32,6 +32,7 @@ mod service;
 mod state;
 mod target;
 mod tls;
+mod told;
 mod watch;
 
 pub use access::Access;

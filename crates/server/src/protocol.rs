@@ -17,6 +17,7 @@ use crate::respond::{
     self, Answer, Asked, FOR_EVER, Presentation, content_type, etag_header, number_header,
 };
 use crate::target::Target;
+use crate::told::Told;
 use crate::watch::Watch;
 
 /// How long a stale answer is given again before a refresh is tried once more.
@@ -75,6 +76,7 @@ impl Responder<'_> {
                 let etag = etag_header(&etag);
                 if let Some(etag) = etag.clone().filter(|_| from_store) {
                     self.keep_hot(HotAnswer {
+                        told: Told::default(),
                         endpoint,
                         body: body.clone(),
                         etag,
@@ -128,6 +130,7 @@ impl Responder<'_> {
             }
         };
         let hot = HotAnswer {
+            told: Told::default(),
             endpoint,
             body: reply.body,
             etag,

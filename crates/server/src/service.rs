@@ -122,7 +122,7 @@ impl App {
         };
         let (endpoint, answer) = match hot {
             Some(hot) => {
-                self.watch(peer).hot(&hot);
+                self.watch(peer).hot(&hot, began);
                 (hot.endpoint, respond_hot(asked, &hot, Served::Hit))
             }
             None => self.answer(&parts, body, &id, peer).await,

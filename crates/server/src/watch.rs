@@ -1,6 +1,7 @@
 //! What is told to the prefetcher of each request: who asks, for what, and which go.mod files pass through.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use depot::FileReply;
 use prefetch::Prefetch;
@@ -43,12 +44,12 @@ impl<'a> Watch<'a> {
 
     /// A file that was given a moment ago is given again. It matters only beside what had to be looked for: a client
     /// all of whose files are hot needs nothing fetched.
-    pub(crate) fn hot(self, hot: &HotAnswer) {
+    pub(crate) fn hot(self, hot: &HotAnswer, now: Instant) {
         let Some((prefetch, client)) = self.watching.filter(|(prefetch, _)| prefetch.is_active())
         else {
             return;
         };
-        if let Some(key) = &hot.file {
+        if let Some(key) = hot.file.as_ref().filter(|_| hot.told.is_new(client, now)) {
             prefetch.asked(client, key);
             if key.kind == FileKind::Mod {
                 prefetch.passed(client, key, &hot.body);
