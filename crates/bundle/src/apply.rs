@@ -13,6 +13,7 @@ use store::{
 use sumdb::client::Swap;
 use trust::Kept;
 
+use crate::blocking::blocking;
 use crate::check::{CheckedDatabase, check};
 use crate::{Bundle, BundleError, EntryName, FileEntry, Proof, Trust, VersionEntry};
 
@@ -103,14 +104,6 @@ pub async fn apply(
     }
     records.flush().await;
     Ok(applied)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BundleError> + Send + 'static,
-) -> Result<T, BundleError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| BundleError::Lost("the work ended without a result"))?
 }
 
 /// A file of the bundle.

@@ -10,6 +10,7 @@ use store::{FileKey, FileKind, FirstSightReason, Store};
 use sumdb::record::Part;
 
 use crate::archive::{self, END, MANIFEST, MANIFEST_DIGEST};
+use crate::blocking::blocking;
 use crate::gather::{Gathered, gather, read_pieces};
 use crate::graph::Project;
 use crate::proofs::{self, Earlier, Proofs, Proven};
@@ -102,14 +103,6 @@ pub async fn create(
     let (store, out) = (depot.store().clone(), out.to_path_buf());
     let continues = earlier.map(|earlier| earlier.continued);
     blocking(move || write(&store, &out, entries, files, &proofs, continues)).await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BundleError> + Send + 'static,
-) -> Result<T, BundleError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| BundleError::Lost("the work ended without a result"))?
 }
 
 /// What an earlier bundle says.

@@ -13,6 +13,7 @@
 
 mod apply;
 mod archive;
+mod blocking;
 mod check;
 mod create;
 mod entry;

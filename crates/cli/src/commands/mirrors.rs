@@ -18,7 +18,7 @@ use goenv::{Environment, GoEnv, Key, RedactedUrl, Shell};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::doctor::is_agreed;
+use super::doctor::{is_agreed, pin};
 use super::{CannotDo, Status};
 use crate::args::{Format, MirrorsArguments};
 use crate::output;
@@ -344,17 +344,7 @@ fn seconds(flag: &str, value: f64, least: f64) -> Result<Duration, CannotDo> {
 
 fn ground(environment: &Environment, arguments: &MirrorsArguments) -> Result<Ground, CannotDo> {
     let mut ground = Ground::of_machine(environment.clone());
-    for pin in &arguments.resolve {
-        let pinned = pin
-            .split_once('=')
-            .and_then(|(host, ip)| Some((host.to_lowercase(), ip.parse().ok()?)));
-        let Some((host, ip)) = pinned else {
-            return Err(CannotDo::new(format!(
-                "--resolve {pin}: HOST=ADDRESS is expected"
-            )));
-        };
-        ground.pins.insert(host, ip);
-    }
+    pin(&mut ground, &arguments.resolve)?;
     Ok(ground)
 }
 

@@ -175,7 +175,13 @@ fn ground(environment: &Environment, arguments: &DoctorArguments) -> Result<Grou
     if !arguments.resolver.is_empty() {
         ground.resolv_conf = ground.resolv_conf.asking(arguments.resolver.clone());
     }
-    for pin in &arguments.resolve {
+    pin(&mut ground, &arguments.resolve)?;
+    Ok(ground)
+}
+
+/// Has hosts found at the addresses of `--resolve HOST=ADDRESS`.
+pub(super) fn pin(ground: &mut Ground, pins: &[String]) -> Result<(), CannotDo> {
+    for pin in pins {
         let pinned = pin
             .split_once('=')
             .and_then(|(host, ip)| Some((host.to_lowercase(), ip.parse().ok()?)));
@@ -186,7 +192,7 @@ fn ground(environment: &Environment, arguments: &DoctorArguments) -> Result<Grou
         };
         ground.pins.insert(host, ip);
     }
-    Ok(ground)
+    Ok(())
 }
 
 fn columns(environment: &Environment) -> usize {
