@@ -11,6 +11,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use goenv::{Environment, GoEnv, Key, Origin};
 use serde_json::Value;
@@ -50,7 +51,12 @@ impl Machine {
         );
         machine.write("copied/VERSION", "go1.26.1\n");
         std::os::unix::fs::symlink(real_go(), machine.path("linked/bin/go")).unwrap();
-        fs::copy(real_go(), machine.path("copied/bin/go")).unwrap();
+        // By another process: what this one writes, a child that it has just forked may hold open, and it cannot be run.
+        let copied = Command::new("cp")
+            .arg(real_go())
+            .arg(machine.path("copied/bin/go"))
+            .status();
+        assert!(copied.unwrap().success());
         machine
     }
 
@@ -115,7 +121,7 @@ fn real_go() -> PathBuf {
 
 /// What `go env` says about every key.
 fn go_env(go: &Path, variables: &Variables, dir: &Path) -> Value {
-    let output = std::process::Command::new(go)
+    let output = Command::new(go)
         .args(["env", "-json"])
         .args(Key::all().map(Key::name))
         .env_clear()

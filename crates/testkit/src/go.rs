@@ -259,12 +259,10 @@ mod tests {
 
     #[test]
     fn an_old_or_broken_go_is_told_apart_from_none() {
-        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let fake = folder.path().join("go");
         let script = |text: &str| {
-            std::fs::write(&fake, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+            crate::script(&fake, text);
             Go::check(&fake)
         };
         assert_eq!(

@@ -7,6 +7,7 @@
 //! * [`ChecksumDatabase`] is a checksum database with a key of its own, each answer of which can be forged.
 //! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
 //! * [`corpus`] and [`mutation_run`] give the corpora of the fuzzers, and inputs made from them, to ordinary tests.
+//! * [`script`] writes a program that can be run at once.
 //! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
 //!
 //! Nothing here is linked into the product. A helper that cannot do its work panics: that fails the test that called it.
@@ -29,6 +30,7 @@ mod mutate;
 mod process;
 mod project;
 mod schema;
+mod script;
 mod skipped;
 mod tree;
 mod upstream;
@@ -43,6 +45,7 @@ pub use mutate::{corpus, mutation_run};
 pub use process::{CpuSeconds, Memory, cpu_of_tree, memory_of};
 pub use project::{Project, ProjectShape, Selected};
 pub use schema::schema_violations;
+pub use script::script;
 pub use skipped::{skipped, target_dir, workspace_root};
 pub use tree::Tree;
 pub use upstream::{Request, UpstreamServer};

@@ -5,7 +5,6 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,8 +18,7 @@ struct Program {
 fn program(script: &str) -> Program {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("modkeep");
-    fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    testkit::script(&file, script);
     Program {
         _folder: folder,
         file,

@@ -445,7 +445,6 @@ pub(crate) fn of_header(value: &str) -> Option<Credentials> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -465,8 +464,7 @@ mod tests {
 
     fn script(folder: &std::path::Path, text: &str) -> String {
         let file = folder.join("helper");
-        std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        testkit::script(&file, text);
         file.display().to_string()
     }
 

@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use fault::Label;
 use gomod::{Revision, Version};
-use harm::{large, module, script, zip};
+use harm::{large, module, zip};
 use support::{Forge, Pages, Workplace, local};
+use testkit::script;
 use vcs::Settings;
 
 #[tokio::test]

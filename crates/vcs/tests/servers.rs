@@ -20,9 +20,10 @@ use fault::Label;
 use goenv::netrc::Secret;
 use goenv::private::Patterns;
 use gomod::{ModulePath, Revision};
-use harm::{large, logging_git, module, over_http, script, zip};
+use harm::{large, logging_git, module, over_http, zip};
 use smart::{Manner, SmartServer, misbehaving};
 use support::{Forge, Pages};
+use testkit::script;
 use vcs::{Credentials, Error, KnownHosts, RemoteOptions, SshOptions, ToolFault};
 
 #[tokio::test]

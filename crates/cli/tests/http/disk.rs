@@ -28,11 +28,10 @@ fn behind(scene: &Scene, script: &str) -> ModkeepCommand {
     let data = scene.data();
     fs::create_dir_all(&data).unwrap();
     let text = format!(
-        "#!/bin/bash\nset -e\ndata='{}'\nmodkeep='{BINARY}'\n{script}\n",
+        "set -e\ndata='{}'\nmodkeep='{BINARY}'\n{script}",
         data.display()
     );
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    testkit::script(&file, &text);
     let url = scene.upstream.url();
     [("upstream", url.as_str()), ("sumdb", "off")].iter().fold(
         isolated(ModkeepCommand::new(file).data(data)),
@@ -188,7 +187,7 @@ fn a_disk_that_takes_no_more_files_makes_the_server_degraded() {
 #[test]
 fn a_file_larger_than_is_allowed_is_trouble_and_no_crash() {
     let scene = with_big();
-    let modkeep = behind(&scene, "ulimit -f 1024\nexec \"$modkeep\" \"$@\"").start();
+    let modkeep = behind(&scene, "ulimit -f 2048\nexec \"$modkeep\" \"$@\"").start();
     for _ in 0..2 {
         let reply = modkeep.get_anew(BIG);
         assert_eq!(
@@ -203,7 +202,7 @@ fn a_file_larger_than_is_allowed_is_trouble_and_no_crash() {
 #[test]
 fn a_zip_of_unknown_length_that_does_not_fit_is_cut() {
     let scene = with_big();
-    let modkeep = behind(&scene, "ulimit -f 1024\nexec \"$modkeep\" \"$@\"").start();
+    let modkeep = behind(&scene, "ulimit -f 2048\nexec \"$modkeep\" \"$@\"").start();
     scene.upstream.fail(BIG, Fault::Chunked);
     let came = modkeep.get_cut(BIG);
     assert!(scene.source(BIG).starts_with(&came));

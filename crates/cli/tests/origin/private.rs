@@ -182,17 +182,15 @@ fn a_known_hosts_file_without_the_key_is_an_error_that_shows_the_fingerprint() {
 
 #[test]
 fn tokens_of_a_command_are_fetched_anew_when_they_are_refused() {
-    use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::new();
     publish(&scene);
     let (program, count) = (scene.file("token"), scene.file("count"));
     let text = format!(
-        "#!/bin/sh\necho x >> '{0}'\necho username=robot\n\
-         if [ $(wc -l < '{0}') = 1 ]; then echo password=old; else echo password={SECRET}; fi\n",
+        "echo x >> '{0}'\necho username=robot\n\
+         if [ $(wc -l < '{0}') = 1 ]; then echo password=old; else echo password={SECRET}; fi",
         count.display()
     );
-    std::fs::write(&program, text).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    testkit::script(&program, &text);
     let config = format!(
         "[[origin]]\npattern = \"git.corp.test/*/*\"\nremote = \"https://{{host}}/{{path}}\"\ncredentials = \"command:{}\"\n",
         program.display()

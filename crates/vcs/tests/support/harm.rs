@@ -1,12 +1,12 @@
 //! What the tests of hardening share.
 #![allow(unreachable_pub, dead_code, reason = "each test file uses its part")]
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use goenv::private::Patterns;
 use gomod::{ModulePath, Version};
+use testkit::script;
 use vcs::{Credentials, Error, RemoteOptions, Settings};
 
 use crate::support::{Forge, Repository, Workplace};
@@ -40,11 +40,6 @@ pub fn large(forge: &Forge, name: &str, size: usize) -> Repository {
         .commit();
     repository.tag("v1.0.0");
     repository
-}
-
-pub fn script(path: &Path, text: &str) {
-    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 pub fn real_git() -> PathBuf {
