@@ -5,6 +5,7 @@
 //!   `GOPROXY` protocol, and whole projects of a hundred modules and more that a real `go build` compiles.
 //! * [`UpstreamServer`] serves such a folder over raw sockets, so that it can break every rule of HTTP and TCP.
 //! * [`ChecksumDatabase`] is a checksum database with a key of its own, each answer of which can be forged.
+//! * [`GitServer`] serves repositories over HTTP, as far away as one likes.
 //! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
 //! * [`corpus`] and [`mutation_run`] give the corpora of the fuzzers, and inputs made from them, to ordinary tests.
 //! * [`script`] writes a program that can be run at once.
@@ -21,6 +22,7 @@
 mod archive;
 mod checksum_database;
 mod fault;
+mod git_server;
 mod go;
 mod graph;
 pub mod http;
@@ -38,6 +40,7 @@ mod upstream;
 pub use archive::{Content, Packing};
 pub use checksum_database::ChecksumDatabase;
 pub use fault::{Answer, Fault, Paths};
+pub use git_server::{GitManner, GitServer};
 pub use go::{Go, GoOutput, GoProblem};
 pub use modkeep::{Exit, Modkeep, ModkeepCommand};
 pub use module::{Module, escaped, h1, h1_of_digests};

@@ -4,7 +4,6 @@
     reason = "a set-up that does not work fails the test"
 )]
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -3,8 +3,6 @@
 
 #[path = "support/harm.rs"]
 mod harm;
-#[path = "support/smart.rs"]
-mod smart;
 mod support;
 
 use std::fmt::Write as _;
@@ -14,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use fault::Label;
 use harm::{module, zip};
-use smart::{Manner, SmartServer};
 use support::{Forge, Pages, Repository};
+use testkit::{GitManner, GitServer};
 
 fn import(repository: &Repository, stream: &[u8]) {
     let mut child = Command::new("git")
@@ -121,7 +119,13 @@ async fn what_a_repository_says_to_borrow_from_elsewhere_is_not_fetched() {
     secret
         .write("go.mod", "module git.example/secret.git\n")
         .commit();
-    let victim = SmartServer::start(elsewhere.root.path(), Manner::Dumb);
+    let victim = GitServer::start(
+        elsewhere.root.path(),
+        GitManner {
+            dumb: true,
+            ..GitManner::default()
+        },
+    );
     let repository = forge.repository("borrower");
     repository
         .write("go.mod", "module git.example/borrower.git\n")
@@ -129,7 +133,7 @@ async fn what_a_repository_says_to_borrow_from_elsewhere_is_not_fetched() {
     repository.tag("v1.0.0");
     let objects = repository.directory.join(".git/objects");
     std::fs::create_dir_all(objects.join("info")).unwrap();
-    let borrowed = format!("http://{}/secret/.git/objects\n", victim.address);
+    let borrowed = format!("http://{}/secret/.git/objects\n", victim.address());
     std::fs::write(objects.join("info/http-alternates"), &borrowed).unwrap();
     std::fs::write(
         objects.join("info/alternates"),
@@ -150,8 +154,14 @@ async fn what_a_repository_says_to_borrow_from_elsewhere_is_not_fetched() {
         format!("{commit}\trefs/heads/main\n{commit}\trefs/tags/v1.0.0\n")
     })
     .unwrap();
-    let server = SmartServer::start(forge.root.path(), Manner::Dumb);
-    let address = format!("http://{}/borrower/.git", server.address);
+    let server = GitServer::start(
+        forge.root.path(),
+        GitManner {
+            dumb: true,
+            ..GitManner::default()
+        },
+    );
+    let address = format!("http://{}/borrower/.git", server.address());
     let workplace = forge.vcs_with(Pages::default(), move |settings| {
         settings.rules.insecure = goenv::private::Patterns::parse("*");
         settings.configuration = std::sync::Arc::new(move |_, _| vcs::RemoteOptions {
@@ -161,7 +171,7 @@ async fn what_a_repository_says_to_borrow_from_elsewhere_is_not_fetched() {
     });
     let error = zip(&workplace, "borrower", "v1.0.0").await.unwrap_err();
     assert!(!error.to_string().is_empty());
-    assert!(!server.requests.lock().unwrap().is_empty(), "{error}");
-    let asked = victim.requests.lock().unwrap().clone();
+    assert!(!server.requests().is_empty(), "{error}");
+    let asked = victim.requests();
     assert!(asked.is_empty(), "{asked:?}");
 }

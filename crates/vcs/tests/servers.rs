@@ -13,7 +13,6 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fault::Label;
@@ -21,16 +20,16 @@ use goenv::netrc::Secret;
 use goenv::private::Patterns;
 use gomod::{ModulePath, Revision};
 use harm::{large, logging_git, module, over_http, zip};
-use smart::{Manner, SmartServer, misbehaving};
+use smart::misbehaving;
 use support::{Forge, Pages};
-use testkit::script;
+use testkit::{GitManner, GitServer, script};
 use vcs::{Credentials, Error, KnownHosts, RemoteOptions, SshOptions, ToolFault};
 
 #[tokio::test]
 async fn programs_get_an_environment_of_their_own_and_no_secret_on_the_command_line() {
     let forge = Forge::new();
     large(&forge, "secret", 1000);
-    let server = SmartServer::start(forge.root.path(), Manner::Proper);
+    let server = GitServer::start(forge.root.path(), GitManner::default());
     let tools = tempfile::tempdir().unwrap();
     let (git, log) = logging_git(tools.path());
     let workplace = forge.vcs_with(Pages::default(), |settings| {
@@ -38,14 +37,16 @@ async fn programs_get_an_environment_of_their_own_and_no_secret_on_the_command_l
         // Credentials go to https only.
         over_http(
             settings,
-            server.address,
+            server.address(),
             Some(Credentials::Bearer(Secret::new("hush"))),
         );
     });
     zip(&workplace, "secret", "v1.0.0").await.unwrap();
     let arguments = std::fs::read_to_string(&log).unwrap();
     assert!(
-        arguments.contains("fetch") && arguments.contains("archive") && !arguments.contains("hush"),
+        arguments.contains("index-pack")
+            && arguments.contains("archive")
+            && !arguments.contains("hush"),
         "{arguments}"
     );
     let environment = std::fs::read_to_string(log.with_extension("env"))
@@ -64,14 +65,8 @@ async fn programs_get_an_environment_of_their_own_and_no_secret_on_the_command_l
             _ => {}
         }
     }
-    assert!(
-        server
-            .requests
-            .lock()
-            .unwrap()
-            .iter()
-            .all(|request| !request.contains("hush"))
-    );
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| !request.contains("hush")));
 }
 
 #[tokio::test]
@@ -141,9 +136,15 @@ async fn a_version_costs_one_fetch_that_does_not_wait_for_the_listing_and_few_ru
 async fn a_wrong_password_is_no_absence_and_does_not_show() {
     let forge = Forge::new();
     large(&forge, "locked", 1000);
-    let server = SmartServer::start(forge.root.path(), Manner::Login("Basic Zm9vOmJhcg=="));
+    let server = GitServer::start(
+        forge.root.path(),
+        GitManner {
+            login: Some("Basic Zm9vOmJhcg=="),
+            ..GitManner::default()
+        },
+    );
     let workplace = forge.vcs_with(Pages::default(), |settings| {
-        over_http(settings, server.address, None);
+        over_http(settings, server.address(), None);
     });
     let started = Instant::now();
     let error = zip(&workplace, "locked", "v1.0.0").await.unwrap_err();
@@ -251,12 +252,12 @@ async fn a_new_tag_costs_the_difference_and_a_listing_costs_no_file() {
     let forge = Forge::new();
     let repository = large(&forge, "growing", 3 << 20);
     repository.git(&["config", "uploadpack.allowFilter", "true"]);
-    let server = SmartServer::start(forge.root.path(), Manner::Proper);
+    let server = GitServer::start(forge.root.path(), GitManner::default());
     let workplace = forge.vcs_with(Pages::default(), |settings| {
-        over_http(settings, server.address, None);
+        over_http(settings, server.address(), None);
         settings.limits.listing_fresh = Duration::ZERO;
     });
-    let sent = || server.sent.swap(0, Ordering::Relaxed);
+    let sent = || server.take_sent();
     let listed = workplace.vcs.versions(&module("growing")).await.unwrap();
     assert_eq!(listed.list.len(), 1);
     let for_go_mod = sent();
@@ -312,9 +313,15 @@ async fn a_web_server_with_files_is_enough() {
     repository.write("more", "more").commit();
     repository.git(&["repack", "-a", "-d", "-q"]);
     repository.git(&["update-server-info"]);
-    let server = SmartServer::start(forge.root.path(), Manner::Dumb);
+    let server = GitServer::start(
+        forge.root.path(),
+        GitManner {
+            dumb: true,
+            ..GitManner::default()
+        },
+    );
     let workplace = forge.vcs_with(Pages::default(), |settings| {
-        over_http(settings, server.address, None);
+        over_http(settings, server.address(), None);
     });
     let direct = forge.vcs();
     assert_eq!(

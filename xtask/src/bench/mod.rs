@@ -4,7 +4,6 @@
 //! of one side over the median of as many runs of the other, which took turns. All load stays on loopback.
 
 mod cold;
-mod git_server;
 mod hot;
 mod load;
 mod memory;

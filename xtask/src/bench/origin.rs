@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
-use testkit::{Go, Modkeep, http};
+use testkit::{GitManner, GitServer, Go, Modkeep, http};
 
 use super::Context;
-use super::git_server::GitServer;
 use super::report::{Table, figure, median};
 
 /// How long every connection, and every answer, is on its way.
@@ -114,7 +113,13 @@ impl Scene {
         Ok(Self {
             repositories,
             tags,
-            server: GitServer::start(&root, DELAY)?,
+            server: GitServer::start(
+                &root,
+                GitManner {
+                    delay: DELAY,
+                    ..GitManner::default()
+                },
+            ),
             folder,
         })
     }
@@ -126,7 +131,7 @@ impl Scene {
         let text = format!(
             "insecure = \"{HOST}\"\n\n[outbound]\nallow = \"127.0.0.0/8\"\n\n[cache]\nttl = \"1s\"\n\n\
              [[origin]]\npattern = \"{HOST}/*\"\nremote = \"http://{}/{{path}}\"\n",
-            self.server.address
+            self.server.address()
         );
         std::fs::write(&config, text)?;
         let modkeep = context
@@ -144,7 +149,7 @@ impl Scene {
         let config = self.folder.path().join("gitconfig");
         let text = format!(
             "[url \"http://{}/\"]\n\tinsteadOf = https://{HOST}/\n",
-            self.server.address
+            self.server.address()
         );
         // It is the same text every time.
         let _written = std::fs::write(&config, text);
@@ -186,7 +191,7 @@ impl Scene {
     /// What a list takes beyond what the network takes.
     fn listing(&self, context: &Context) -> Result<Table> {
         let (mut whole, mut network) = (Vec::new(), Vec::new());
-        let address = format!("http://{}/many.git", self.server.address);
+        let address = format!("http://{}/many.git", self.server.address());
         for _ in 0..context.turns() {
             let (modkeep, _data) = self.modkeep(context)?;
             // Once, so that both sides have git in memory.
