@@ -85,7 +85,7 @@ pub enum Error {
         limit: u64,
     },
     /// The repository has more refs than are read.
-    #[error("repository has more than {limit} refs")]
+    #[error("repository has more than {limit} branches and tags, which is more than are read")]
     TooManyRefs {
         /// The limit.
         limit: usize,

@@ -18,6 +18,7 @@
 
 mod address;
 mod archive;
+mod client;
 #[cfg(test)]
 mod conformance;
 pub mod discovery;
@@ -37,6 +38,7 @@ mod routes;
 mod runner;
 mod service;
 mod system;
+mod wire;
 
 pub use address::import_path;
 pub use error::{

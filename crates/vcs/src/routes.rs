@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use goenv::RedactedUrl;
 use goenv::go_url::GoUrl;
 use goenv::http_proxy::{HttpProxyRules, ProxyUrl};
 use gomod::glob::match_prefix_patterns;
-use reqwest::redirect;
 use url::Url;
 
+use crate::client::ClientKey;
 use crate::discovery::Trust;
 use crate::keyring::{Attempt, Keyring};
 use crate::options::{ClientCertificate, Credentials, RemoteOptions, SshOptions};
-use crate::outbound::{GuardedResolver, Outbound, Refused};
+use crate::outbound::{Outbound, Refused};
+
+/// What pages are told about who reads them.
+const AGENT: &str = concat!("modkeep/", env!("CARGO_PKG_VERSION"));
 
 /// What was configured for the modules of one pattern.
 #[derive(Clone, Debug, Default)]
@@ -61,14 +63,6 @@ pub struct Routes {
     /// Which addresses may be reached.
     pub outbound: Arc<Outbound>,
     clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ClientKey {
-    ca_file: Option<PathBuf>,
-    client_certificate: Option<(PathBuf, PathBuf)>,
-    proxy: Option<Url>,
-    unverified: bool,
 }
 
 impl Routes {
@@ -181,51 +175,9 @@ impl Routes {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = self.build(&key)?;
+        let client = key.build(AGENT, Some(&self.outbound))?;
         clients.insert(key, client.clone());
         Ok(client)
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place for clients that read pages; those of GOPROXY servers have other limits"
-    )]
-    fn build(&self, key: &ClientKey) -> Result<reqwest::Client, String> {
-        let read = |file: &PathBuf| {
-            std::fs::read(file).map_err(|error| format!("reading {}: {error}", file.display()))
-        };
-        // A proxy's own name is the operator's.
-        let proxy_host = key.proxy.as_ref().and_then(|proxy| proxy.host_str());
-        let outbound = (*self.outbound)
-            .clone()
-            .trusting(proxy_host.map(str::to_owned));
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("modkeep/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(30))
-            .referer(false)
-            .redirect(redirect::Policy::none())
-            .dns_resolver(GuardedResolver(Arc::new(outbound)))
-            .no_proxy()
-            .tls_danger_accept_invalid_certs(key.unverified);
-        if let Some(file) = &key.ca_file {
-            let bundle = reqwest::Certificate::from_pem_bundle(&read(file)?)
-                .map_err(|error| format!("{}: {error}", file.display()))?;
-            builder = builder.tls_certs_only(bundle);
-        }
-        if let Some((certificate, private_key)) = &key.client_certificate {
-            let mut pem = read(certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(private_key)?);
-            let identity = reqwest::Identity::from_pem(&pem)
-                .map_err(|error| format!("{}: {error}", certificate.display()))?;
-            builder = builder.identity(identity);
-        }
-        if let Some(proxy) = &key.proxy {
-            let proxy = reqwest::Proxy::all(proxy.clone()).map_err(|error| error.to_string())?;
-            builder = builder.proxy(proxy);
-        }
-        builder.build().map_err(|error| error.to_string())
     }
 }
 

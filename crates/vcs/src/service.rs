@@ -19,7 +19,7 @@ use crate::memory::{Memory, RepositoryChange};
 use crate::options::{Remote, RemoteOptions};
 use crate::outbound::Outbound;
 use crate::query::{Query, Selection};
-use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop};
+use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop, look_around};
 use crate::resolve::{Layout, Resolver, TagNow, Versions, merge};
 use crate::runner::{Runner, RunnerSettings, is_allowed};
 use crate::system::VersionControl;
@@ -300,6 +300,12 @@ impl Vcs {
             repository.fetch_early(&layout.tag_of(version));
         }
         let snapshot = repository.snapshot().await?;
+        if wanted.is_some() {
+            repository.in_use(&layout.tag_prefix(), &layout.files());
+        }
+        if repository.take_news() {
+            self.0.remotes.look_around(&repository);
+        }
         let first_commits = repository.first_commits();
         // That another address is configured is no news to whoever configured it.
         let found = (!self.0.discovery.is_configured(module.as_str())).then_some(&*root.repository);
@@ -387,13 +393,21 @@ impl Remotes {
         Arc::clone(repository)
     }
 
+    fn all(&self) -> Vec<Arc<GitRepository>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().cloned().collect()
+    }
+
+    /// A repository has a new version: others may have one, too.
+    fn look_around(&self, news: &GitRepository) {
+        let most = self.workshop.limits.ahead;
+        if most > 0 {
+            look_around(news, self.all(), most);
+        }
+    }
+
     fn pushed(&self, address: &str) -> Vec<String> {
-        for repository in self
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-        {
+        for repository in self.all() {
             if repository.is_at(address) {
                 repository.forget_listing();
             }

@@ -136,7 +136,9 @@ async fn limits_end_what_grows_too_large() {
     );
     let error = workplace.vcs.versions(&module("many")).await.unwrap_err();
     assert!(
-        error.to_string().contains("more than 50000 refs"),
+        error
+            .to_string()
+            .contains("more than 50000 branches and tags"),
         "{error}"
     );
     let generous = forge.vcs();

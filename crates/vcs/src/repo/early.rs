@@ -22,7 +22,8 @@ impl GitRepository {
     /// Begins to fetch what the tag `tag` leads to, unless it is known already which commit that is.
     pub(crate) fn fetch_early(self: &Arc<Self>, tag: &str) {
         let name = format!("{TAGS}{tag}");
-        if self.recent_listing().is_some() || !is_plain_name(BStr::new(&name)) {
+        // Over a connection that is kept, listing and fetching take no longer than this alone.
+        if self.recent_listing().is_some() || !is_plain_name(BStr::new(&name)) || self.is_wired() {
             return;
         }
         // Whoever writes already fetches something that is wanted more.

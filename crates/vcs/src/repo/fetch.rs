@@ -14,6 +14,8 @@ use super::{GitRepository, ObjectId, Refs, Snapshot, Work};
 use crate::error::{Error, ToolFault};
 use crate::runner::Access;
 
+/// Where the marks are.
+pub(super) const KEPT: &str = "refs/keep";
 /// From so many packs on they are put together.
 const MANY_PACKS: usize = 50;
 
@@ -61,8 +63,8 @@ impl Snapshot {
 }
 
 /// The mark that a commit has arrived with everything that belongs to it.
-fn mark(commit: &ObjectId) -> String {
-    format!("refs/keep/{commit}")
+pub(super) fn mark(commit: &ObjectId) -> String {
+    format!("{KEPT}/{commit}")
 }
 
 fn is_complete(tip: &Path, commit: &ObjectId) -> bool {
@@ -107,7 +109,6 @@ impl Fetch {
     /// False when the server gives no single commits.
     async fn attempt(&self) -> Result<bool, Error> {
         let repository = &self.repository;
-        let access = repository.workshop.runner.access(&repository.way()).await?;
         let (_turn, writing) = repository.write(&self.mirror).await?;
         let tip = self.mirror.tip();
         if is_complete(&tip, &self.commit) {
@@ -120,6 +121,12 @@ impl Fetch {
             writing.finish();
             return Ok(true);
         }
+        if repository.fetch_wired(&tip, &self.commit).await? {
+            repository.tidy(&tip, &writing).await;
+            writing.finish();
+            return Ok(true);
+        }
+        let access = repository.workshop.runner.access(&repository.way()).await?;
         let mut sources = Vec::new();
         if let Some(name) = self.via.as_ref().and_then(|name| name.to_str().ok())
             && is_plain_name(name.into())
@@ -353,6 +360,8 @@ impl GitRepository {
         // Somebody may have been faster.
         if !self.is_sound(repository).await {
             tracing::warn!(repository = %repository.display(), %error, "a cached repository is broken and is fetched again");
+            // By git itself, whose own checks then say what is wrong with what the server gives.
+            self.fitness.doubt();
             writing.discard(repository)?;
         }
         writing.finish();

@@ -24,6 +24,7 @@ macro_rules! healing {
     }};
 }
 
+mod ahead;
 mod create;
 mod early;
 mod fetch;
@@ -33,6 +34,7 @@ mod mirrors;
 mod objects;
 mod refs;
 mod seen;
+mod wired;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -50,12 +52,16 @@ use crate::flight::Flights;
 use crate::keyring::Attempt;
 use crate::options::Remote;
 use crate::runner::{Runner, Sink};
+use crate::wire::Wire;
+use ahead::Use;
+pub(crate) use ahead::look_around;
 use mirrors::Mirror;
 pub(crate) use mirrors::Mirrors;
 pub(crate) use objects::CommitTime;
 use refs::Listing;
 pub(crate) use refs::{Named, ObjectId, Refs};
 use seen::Seen;
+use wired::Fitness;
 
 /// What repositories may cost.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +76,8 @@ pub struct Limits {
     pub repository: u64,
     /// How many bytes all repositories may have on disk; those not used for the longest time go first.
     pub cache: u64,
+    /// How many repositories are looked at when another one on their server has a new version; 0 for none.
+    pub ahead: usize,
     /// How many bytes the files of one module may have together before those are left out that do not belong to it.
     pub archive: u64,
 }
@@ -82,6 +90,7 @@ impl Default for Limits {
             listing_fresh: Duration::from_secs(10),
             repository: 8 << 30,
             cache: 20 << 30,
+            ahead: 64,
             archive: 4 << 30,
         }
     }
@@ -96,6 +105,7 @@ pub(crate) struct Workshop {
     pub(crate) limits: Limits,
     pub(crate) web: Arc<dyn Web>,
     mirrors: Mirrors,
+    wire: Wire,
     seen: Seen,
     last_eviction: Mutex<Option<Instant>>,
 }
@@ -107,6 +117,7 @@ impl Workshop {
             limits,
             web,
             mirrors,
+            wire: Wire::default(),
             seen: Seen::default(),
             last_eviction: Mutex::new(None),
         }
@@ -168,6 +179,8 @@ pub(crate) struct GitRepository {
     writing: Arc<tokio::sync::Mutex<()>>,
     /// The commits that the history begins with; empty while it was not needed.
     first_commits: Mutex<Vec<String>>,
+    fitness: Fitness,
+    usage: Use,
 }
 
 /// A repository at one moment.
@@ -194,6 +207,8 @@ impl GitRepository {
             fetches: Arc::default(),
             writing: Arc::default(),
             first_commits: Mutex::default(),
+            fitness: Fitness::default(),
+            usage: Use::default(),
         }
     }
 
@@ -237,8 +252,16 @@ impl GitRepository {
     }
 
     fn was_listed(&self) -> bool {
+        self.last_listing().is_some()
+    }
+
+    fn last_listing(&self) -> Option<Listed> {
         let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        listing.is_some()
+        listing.clone()
+    }
+
+    fn last_refs(&self) -> Option<Arc<Refs>> {
+        self.last_listing().map(|listed| listed.refs)
     }
 
     fn recent_listing(&self) -> Option<Listed> {
@@ -266,8 +289,13 @@ impl GitRepository {
                 let asked = Instant::now();
                 let refs = Arc::new(this.list().await?);
                 let listed = Listed { asked, refs };
-                let mut listing = this.listing.lock().unwrap_or_else(PoisonError::into_inner);
-                *listing = Some(listed.clone());
+                let before = {
+                    let mut listing = this.listing.lock().unwrap_or_else(PoisonError::into_inner);
+                    listing.replace(listed.clone())
+                };
+                if let Some(before) = before {
+                    this.compare(&before.refs, &listed.refs);
+                }
                 Ok(listed)
             })
             .await
@@ -317,6 +345,9 @@ impl GitRepository {
     }
 
     async fn list_as(&self, attempt: Attempt) -> Result<Refs, Error> {
+        if let Some(refs) = self.list_wired(attempt).await? {
+            return Ok(refs);
+        }
         let workshop = &self.workshop;
         let access = workshop.runner.access_again(&self.way(), attempt).await?;
         let mut listing = Listing::new(workshop.limits.refs);

@@ -84,7 +84,7 @@ fn is_ssh(scheme: &str) -> bool {
     matches!(scheme, "ssh" | "git+ssh" | "ssh+git")
 }
 
-fn check(url: &str, remote: &Remote) -> Result<GoUrl, Error> {
+pub(super) fn check(url: &str, remote: &Remote) -> Result<GoUrl, Error> {
     let refuse = |reason| {
         Error::from(Blocked::Address {
             url: redact_text(url),

@@ -126,6 +126,12 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// Lets it read a file, from where it stands.
+    pub(crate) fn input_file(mut self, file: File) -> Self {
+        self.input = Input::File(file);
+        self
+    }
+
     /// Gives it a share of a lock, which it holds for as long as it lives.
     pub(crate) fn lock(mut self, file: File) -> Self {
         self.input = Input::Lock(file);

@@ -3,6 +3,7 @@
 
 mod access;
 mod command;
+mod http;
 mod messages;
 mod pins;
 mod process;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::error::{Error, ToolFault};
 use crate::keyring::Attempt;
@@ -21,6 +22,7 @@ use crate::options::{KnownHosts, Remote};
 use access::SshHost;
 pub(crate) use access::{Access, is_allowed};
 pub(crate) use command::Run;
+pub(crate) use http::{HttpAccess, refused};
 use pins::Pins;
 pub(crate) use process::{Broken, Input, RunLimits, Sink, directory_size, run};
 use relay::Relay;
@@ -103,6 +105,11 @@ impl Runner {
 
     pub(crate) fn settings(&self) -> &RunnerSettings {
         &self.0.settings
+    }
+
+    /// Waits until a server may be talked to, as a program that does so would have to.
+    pub(crate) async fn network_turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.0.network.acquire().await.map_err(|_| Error::Lost)
     }
 
     /// A run of git, in the repository `directory` or outside of any.

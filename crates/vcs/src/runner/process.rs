@@ -38,6 +38,8 @@ pub(crate) enum Input {
     /// An empty file whose lock the program holds for as long as it lives, whatever becomes of this process.
     Lock(File),
     Bytes(Vec<u8>),
+    /// What is in a file from here on, through a pipe: the program ends when this process does.
+    File(File),
 }
 
 /// Where the output goes.
@@ -77,7 +79,7 @@ pub(crate) async fn run(
     sink: Sink<'_>,
     limits: &RunLimits,
 ) -> Result<Finished, Broken> {
-    let bytes = match input {
+    let food = match input {
         Input::Empty => {
             command.stdin(Stdio::null());
             None
@@ -88,7 +90,11 @@ pub(crate) async fn run(
         }
         Input::Bytes(bytes) => {
             command.stdin(Stdio::piped());
-            Some(bytes)
+            Some(Food::Bytes(bytes))
+        }
+        Input::File(file) => {
+            command.stdin(Stdio::piped());
+            Some(Food::File(file))
         }
     };
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -102,7 +108,7 @@ pub(crate) async fn run(
             drain(stdout, sink, limits.output),
             async { tail(stderr).await.map_err(Broken::Io) },
             async {
-                feed(stdin, bytes).await;
+                feed(stdin, food).await;
                 Ok(())
             }
         )?;
@@ -212,12 +218,26 @@ fn limit_memory(id: Option<Pid>, bytes: u64) {
 #[cfg(not(target_os = "linux"))]
 fn limit_memory(_id: Option<Pid>, _bytes: u64) {}
 
-async fn feed(stdin: Option<ChildStdin>, bytes: Option<Vec<u8>>) {
-    if let (Some(mut stdin), Some(bytes)) = (stdin, bytes) {
-        // A program that ends before it has read everything says why by its status.
-        let _broken_pipe = stdin.write_all(&bytes).await;
-        let _closed = stdin.shutdown().await;
-    }
+/// What a program reads from a pipe.
+enum Food {
+    Bytes(Vec<u8>),
+    File(File),
+}
+
+async fn feed(stdin: Option<ChildStdin>, food: Option<Food>) {
+    let (Some(mut stdin), Some(food)) = (stdin, food) else {
+        return;
+    };
+    // A program that ends before it has read everything says why by its status.
+    let _broken_pipe = match food {
+        Food::Bytes(bytes) => stdin.write_all(&bytes).await,
+        Food::File(file) => {
+            let file = tokio::fs::File::from_std(file);
+            let mut file = BufReader::with_capacity(256 << 10, file);
+            tokio::io::copy_buf(&mut file, &mut stdin).await.map(drop)
+        }
+    };
+    let _closed = stdin.shutdown().await;
 }
 
 async fn drain(
