@@ -73,6 +73,8 @@ impl Depot {
             (Err(error), Some(_)) if error.is_absence() && matches!(key, AnswerKey::Query(..)) => {
                 Err(error)
             }
+            // An old answer that goes round would look like a new one.
+            (Err(error), Some(_)) if error.is_circle() && !context.via.is_empty() => Err(error),
             (Err(error), Some(answer)) => Ok(answer.into_reply(settings.ttl, Some(error))),
             (Err(error), None) => Err(error),
         }
@@ -86,6 +88,10 @@ impl Depot {
         match &refreshed {
             // It was under way when something was pushed: it may be from before.
             Ok(answer) if self.shared.is_outdated(key, answer.asked) => {
+                self.join_refresh(key, context).await
+            }
+            // It was asked for another instance, which has been asked for it.
+            Err(error) if error.is_circle() && context.via.is_empty() => {
                 self.join_refresh(key, context).await
             }
             _ => refreshed,
@@ -179,6 +185,7 @@ async fn fetch(
         revalidate: stored.as_ref().and_then(validators),
         without: Vec::new(),
         traceparent: context.traceparent,
+        via: context.via,
     };
     let asked = shared.ask_small(Wanted::Answer(&key), &request).await;
     let answer = match (asked, stored) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use store::Store;
 use trust::{Database, Remote, RemoteFuture, RemoteTrouble, Way};
-use upstream::{Chain, ChainError, Expect, Request, Small};
+use upstream::{Chain, ChainError, Expect, Request, Small, Via};
 
 use crate::SumdbRoute;
 use crate::sumdb::expectation;
@@ -56,6 +56,7 @@ impl Remote for Relays {
                 revalidate: None,
                 without: Vec::new(),
                 traceparent: None,
+                via: Via::default(),
             };
             let fetched = chain
                 .fetch_sumdb(&route.name, &request, &route.base, through_upstreams)

@@ -58,6 +58,12 @@ pub enum DepotError {
     /// At least one upstream could not be asked, so that nothing is known. Never empty.
     #[error("{}", .0.iter().map(Failure::to_string).collect::<Vec<_>>().join("; "))]
     Upstream(Arc<[Failure]>),
+    /// The servers of the chain ask each other in a circle, and nobody outside of it has an answer. Nothing is known.
+    #[error(
+        "loop: the servers in the chain of upstreams ask each other in a circle; take one of them out of the other's chain: {}",
+        .0.iter().map(Failure::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Circle(Arc<[Failure]>),
     /// A file is not what it must be. A security event: its bytes are neither served nor stored.
     #[error("{}: {}", Label::SumdbMismatch, .0)]
     Mismatch(Arc<Mismatched>),
@@ -100,6 +106,7 @@ impl DepotError {
                 reason: name_first(what, &absence.reason).into(),
             },
             ChainError::Trouble(failures) => Self::Upstream(failures.into()),
+            ChainError::Circle(failures) => Self::Circle(failures.into()),
             ChainError::Off => Self::FetchOff { what: what.into() },
             ChainError::Direct(Some(said)) => Self::from_chain(*said, what),
             ChainError::Direct(None) => Self::DirectOff {
@@ -114,10 +121,17 @@ impl DepotError {
         matches!(self, Self::Absent { .. })
     }
 
+    /// Whether those whom this request came through are asked for the answer.
+    pub(crate) fn is_circle(&self) -> bool {
+        matches!(self, Self::Circle(_))
+    }
+
     /// The class of the failure, where it is one of the taxonomy's.
     pub fn label(&self) -> Option<Label> {
         match self {
-            Self::Upstream(failures) => failures.first().map(|failure| failure.label),
+            Self::Upstream(failures) | Self::Circle(failures) => {
+                failures.first().map(|failure| failure.label)
+            }
             Self::Store(error) => Some(store_label(error)),
             Self::Mismatch(_) => Some(Label::SumdbMismatch),
             Self::Unverified { error, .. } | Self::Sumdb(error) => Some(trust_label(error)),

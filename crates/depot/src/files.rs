@@ -44,6 +44,17 @@ impl Depot {
             return Err(absence);
         }
         self.shared.check_online(&what)?;
+        let fetched = self.join_fetch(key, context).await;
+        match &fetched {
+            // It was fetched for another instance, which has been asked for it.
+            Err(error) if error.is_circle() && context.via.is_empty() => {
+                self.join_fetch(key, context).await
+            }
+            _ => fetched,
+        }
+    }
+
+    async fn join_fetch(&self, key: &FileKey, context: &Context) -> Result<FileReply, DepotError> {
         let (shared, fetch_key, own) = (self.shared.clone(), key.clone(), context.clone());
         let fetched = self
             .shared
@@ -149,6 +160,7 @@ async fn fetch(
         revalidate: None,
         without,
         traceparent: context.traceparent.clone(),
+        via: context.via.clone(),
     };
     let mut fetching = Fetching {
         shared: shared.clone(),

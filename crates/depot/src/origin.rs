@@ -218,13 +218,18 @@ fn judge(
     name: &str,
 ) -> DepotError {
     let label = error.label();
-    let failed_before = match said.map(|said| *said) {
-        Some(ChainError::Trouble(failures)) => failures,
-        _ => Vec::new(),
-    };
+    let (mut failed_before, mut circles) = (Vec::new(), Vec::new());
+    match said.map(|said| *said) {
+        Some(ChainError::Trouble(failures)) => failed_before = failures,
+        Some(ChainError::Circle(failures)) => circles = failures,
+        _ => {}
+    }
     let hidden = error.is_without_rights();
     if hidden || !error.is_absence() {
         tracing::warn!(%module, %label, %error, "a repository could not be used");
+    }
+    if (hidden || error.is_absence()) && !circles.is_empty() {
+        return DepotError::Circle(circles.into());
     }
     if (hidden || error.is_absence()) && failed_before.is_empty() {
         let reason = if hidden || label == Label::ModRepoGone {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use modzip::Workers;
 use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Store};
 use trust::Database;
-use upstream::Chain;
+use upstream::{Chain, Via};
 
 use crate::degraded::Losses;
 use crate::flight::Flights;
@@ -34,6 +34,8 @@ pub enum FetchMode {
 pub struct Context {
     /// The `traceparent` to give to upstreams (W3C trace context).
     pub traceparent: Option<String>,
+    /// The instances of this program that it has passed through before it came here.
+    pub via: Via,
     /// The request that began a fetch, for the log.
     pub request_id: String,
     /// On whose behalf something is fetched.

@@ -168,5 +168,6 @@ fn request(path: String, expect: Expect) -> Request {
         revalidate: None,
         without: Vec::new(),
         traceparent: None,
+        via: upstream::Via::default(),
     }
 }

@@ -6,6 +6,7 @@ use depot::{DepotError, PublishError};
 use fault::Label;
 use http::StatusCode;
 use sumlog::{CosignatureError, SumlogError};
+use upstream::Via;
 
 use crate::own_log::HashError;
 use crate::target::BadTarget;
@@ -30,6 +31,16 @@ impl Refusal {
             retry_after: None,
             allow: None,
         }
+    }
+
+    /// The request came through this server before.
+    pub(crate) fn circle(via: &Via) -> Self {
+        Self::new(
+            StatusCode::LOOP_DETECTED,
+            format!(
+                "loop: this request came through this server before (by way of {via}); take one of them out of the other's chain of upstreams"
+            ),
+        )
     }
 
     pub(crate) fn bad_request(reason: impl std::fmt::Display) -> Self {
@@ -76,6 +87,7 @@ impl From<DepotError> for Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("cannot be asked: {line}"),
             ),
+            DepotError::Circle(_) => Self::new(StatusCode::LOOP_DETECTED, line),
             DepotError::Upstream(failures)
                 if failures
                     .iter()

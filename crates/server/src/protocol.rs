@@ -170,6 +170,9 @@ impl Responder<'_> {
         match rest.as_str() {
             // Answered here, whatever upstreams say: clients that are told "no" go to the database themselves.
             "supported" => {
+                if route.through_upstreams && self.leads_back(&route.name).await {
+                    return Err(Refusal::circle(&self.context.via));
+                }
                 return Ok(respond::bytes(
                     self.asked,
                     &Bytes::new(),
@@ -206,6 +209,12 @@ impl Responder<'_> {
             respond::mark_stale(&mut answer, age_of(reply.confirmed), &error.to_string());
         }
         Ok(answer)
+    }
+
+    /// Whether this server would ask for the database where the question comes from.
+    async fn leads_back(&self, name: &str) -> bool {
+        let via = &self.context.via;
+        !via.is_empty() && self.depot.chain().sumdb_leads_back(name, via).await
     }
 
     fn keep_hot(&self, answer: HotAnswer) {

@@ -10,6 +10,7 @@ use http_body::Body as _;
 use prefetch::{Prefetch, Presence};
 use store::FileKey;
 use tower::ServiceExt as _;
+use upstream::Via;
 
 use crate::access::Access;
 use crate::body::Body;
@@ -269,8 +270,13 @@ impl App {
         } else {
             FetchMode::Allowed
         };
+        let via = Via::of(&parts.headers);
+        if via.is_circle() {
+            return Err(Refusal::circle(&via));
+        }
         let context = Context {
             traceparent: Some(traceparent(&parts.headers)),
+            via,
             request_id: id.as_str().to_owned(),
             party: peer.map_or(Party::Own, |peer| Party::Client(peer.0)),
         };

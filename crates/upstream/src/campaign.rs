@@ -453,6 +453,10 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
                 self.is_settled |= *is_authority;
                 health.answered(self.terms.kind, Outcome::Absent, attempt.began);
             }
+            // It answers, and has nothing to say.
+            NoAnswer::Circle(_) => {
+                health.answered(self.terms.kind, Outcome::Absent, attempt.began);
+            }
             NoAnswer::NotServed => {}
             NoAnswer::Failed(failure) => {
                 health.failed(failure, attempt.began);

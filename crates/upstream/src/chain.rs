@@ -25,7 +25,7 @@ use crate::resume::resumable;
 use crate::routes::SumdbRoutes;
 use crate::tally::Tally;
 use crate::upstream::{Server, Upstream};
-use crate::{ChainError, Failure, Request, Small, ZipReply};
+use crate::{ChainError, Failure, Request, Small, Via, ZipReply};
 
 /// What a chain is made from.
 pub struct ChainOptions {
@@ -246,7 +246,7 @@ impl Chain {
         let entrants = inner.entrants(request, |upstream| upstream.fetch_small(request).boxed());
         run(&entrants, inner.terms(Kind::Small), outcome_of_small)
             .await
-            .map_err(|tally| inner.verdict(tally))
+            .map_err(|tally| inner.verdict(tally, &request.via))
     }
 
     /// Asks the upstreams for a zip until one begins to answer with one. If it breaks off, the same or another upstream
@@ -258,7 +258,7 @@ impl Chain {
         run(&entrants, inner.terms(Kind::Zip), |_| Outcome::Answered)
             .await
             .map(|reply| resumable(reply, inner.clone(), request.clone()))
-            .map_err(|tally| inner.verdict(tally))
+            .map_err(|tally| inner.verdict(tally, &request.via))
     }
 
     /// Tells that what came from an upstream was found to be wrong later: it counts against it.
@@ -383,13 +383,19 @@ impl Inner {
         database
     }
 
-    /// Absent only if nobody who could know was out of reach.
-    fn verdict(&self, tally: Tally) -> ChainError {
+    /// Absent only if nobody who could know was out of reach. Who is asked in a circle knows no more than who asks: where
+    /// the request began, that counts for nothing; on the way it is told on, because there may be others to ask.
+    fn verdict(&self, mut tally: Tally, via: &Via) -> ChainError {
         let is_settled = tally.is_settled;
+        let circles = std::mem::take(&mut tally.circles);
+        let is_told_on = !circles.is_empty() && !via.is_empty() && !is_settled;
+        let ends_here = !circles.is_empty() && self.end != End::Direct;
         let said = match tally.absence() {
+            Ok(_) if is_told_on => Some(ChainError::Circle(circles)),
             Ok(absence) => Some(ChainError::Absent(absence)),
-            Err(failures) if failures.is_empty() => None,
-            Err(failures) => Some(ChainError::Trouble(failures)),
+            Err(failures) if !failures.is_empty() => Some(ChainError::Trouble(failures)),
+            Err(_) if is_told_on || ends_here => Some(ChainError::Circle(circles)),
+            Err(_) => None,
         };
         match (said, self.end) {
             (Some(said), End::Direct) if !is_settled => ChainError::Direct(Some(Box::new(said))),

@@ -54,6 +54,10 @@ pub enum ChainError {
     /// At least one upstream could not be asked, so that nothing is known.
     #[error("{}", describe(.0))]
     Trouble(Vec<Failure>),
+    /// Upstreams ask each other in a circle that this request went through, and nobody outside of it has an answer. Says
+    /// nothing about existence: whoever began may have others to ask.
+    #[error("the upstreams ask each other in a circle: {}", describe(.0))]
+    Circle(Vec<Failure>),
     /// The chain is `off`.
     #[error("module lookup disabled by GOPROXY=off")]
     Off,
@@ -81,7 +85,7 @@ impl ChainError {
         match self {
             Self::Trouble(failures) => failures.iter().any(|failure| failure.label.is_retryable()),
             Self::Direct(Some(said)) => said.is_retryable(),
-            Self::Absent(_) | Self::Off | Self::Direct(None) => false,
+            Self::Absent(_) | Self::Circle(_) | Self::Off | Self::Direct(None) => false,
         }
     }
 }

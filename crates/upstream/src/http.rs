@@ -45,6 +45,8 @@ const PATH: &AsciiSet = &CONTROLS
 pub(crate) enum NoAnswer {
     Absent(Absence),
     Failed(Failure),
+    /// To find out, it would have to ask this instance, or another that waits for it.
+    Circle(Failure),
     /// It is no place to ask this of.
     NotServed,
 }
@@ -199,6 +201,7 @@ impl HttpUpstream {
                 headers.insert(name, value);
             }
         };
+        insert(header::VIA, Some(&request.via.with_this_instance()));
         insert(
             header::HeaderName::from_static("traceparent"),
             request.traceparent.as_ref(),
@@ -262,12 +265,17 @@ impl HttpUpstream {
         let reason = reason
             .map(|reason| format!(" (server response: {reason})"))
             .unwrap_or_default();
-        Err(NoAnswer::Failed(Failure {
+        let failure = Failure {
             source: self.source.clone(),
             label: status_label(status),
             detail: format!("reading {}/{}: {status}{reason}", self.source, request.path),
             retry_after,
-        }))
+        };
+        Err(if status == StatusCode::LOOP_DETECTED {
+            NoAnswer::Circle(failure)
+        } else {
+            NoAnswer::Failed(failure)
+        })
     }
 
     async fn read_body(&self, response: Response, request: &Request) -> Result<Bytes, Failure> {

@@ -39,6 +39,7 @@ mod simulation;
 mod sumdb;
 mod tally;
 mod upstream;
+mod via;
 
 pub use breaker::BreakerState;
 pub use chain::{Chain, ChainOptions, ChainStatus, UpstreamStatus};
@@ -49,3 +50,4 @@ pub use health::Counts;
 pub use observe::{Event, Observer, Outcome};
 pub use order::Order;
 pub use request::{BodyStream, Expect, Reply, Request, Small, Validators, ZipReply};
+pub use via::Via;

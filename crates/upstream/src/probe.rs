@@ -14,7 +14,7 @@ use crate::health::Kind;
 use crate::http::NoAnswer;
 use crate::observe::{Event, Outcome};
 use crate::upstream::Upstream;
-use crate::{Expect, Request};
+use crate::{Expect, Request, Via};
 
 /// After so long without a request, upstreams that are well are no longer asked.
 const INTEREST: Duration = Duration::from_secs(30);
@@ -57,6 +57,7 @@ impl Prober {
             state.question = Some(Request {
                 revalidate: None,
                 traceparent: None,
+                via: Via::default(),
                 ..request.clone()
             });
         }
@@ -173,7 +174,7 @@ async fn probe(upstream: Arc<Upstream>, question: Request) {
     let began = Instant::now();
     match upstream.fetch_small(&question).await {
         Ok(small) => health.answered(Kind::Small, outcome_of_small(&small), began),
-        Err(NoAnswer::Absent(_) | NoAnswer::NotServed) => {
+        Err(NoAnswer::Absent(_) | NoAnswer::Circle(_) | NoAnswer::NotServed) => {
             health.answered(Kind::Small, Outcome::Absent, began);
         }
         Err(NoAnswer::Failed(failure)) => health.failed(&failure, began),

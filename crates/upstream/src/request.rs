@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use gomod::Version;
 
-use crate::Failure;
 use crate::check::check_body;
+use crate::{Failure, Via};
 
 /// What an answer must look like to be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Request {
     pub without: Vec<String>,
     /// The `traceparent` header to pass on (W3C trace context).
     pub traceparent: Option<String>,
+    /// The instances of this program that it has passed through before this one.
+    pub via: Via,
 }
 
 impl Request {

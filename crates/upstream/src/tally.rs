@@ -8,6 +8,8 @@ use crate::{Absence, Failure};
 pub(crate) struct Tally {
     pub(crate) absence: Option<Absence>,
     pub(crate) failures: Vec<Failure>,
+    /// Of those who cannot know more than who asks.
+    pub(crate) circles: Vec<Failure>,
     pub(crate) is_settled: bool,
 }
 
@@ -24,6 +26,7 @@ impl Tally {
                 }
             }
             NoAnswer::Failed(failure) => self.failures.push(failure),
+            NoAnswer::Circle(failure) => self.circles.push(failure),
             NoAnswer::NotServed => {}
         }
     }

@@ -183,6 +183,7 @@ impl Fetch for Database {
             revalidate: None,
             without: Vec::new(),
             traceparent: None,
+            via: upstream::Via::default(),
         };
         let mut pause = PAUSE;
         for attempt in 1.. {

@@ -3,8 +3,8 @@
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
-//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`: the
-//!   side of the upstreams.
+//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`, `circle`:
+//!   the side of the upstreams.
 //! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`,
 //!   `doctor`: the side of the operators.
 #![expect(
@@ -16,6 +16,7 @@ mod absence;
 mod admission;
 mod answers;
 mod api;
+mod circle;
 mod disk;
 mod doctor;
 mod endpoints;

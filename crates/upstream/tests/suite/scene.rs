@@ -162,6 +162,7 @@ pub(crate) fn request(path: &str) -> Request {
         revalidate: None,
         without: Vec::new(),
         traceparent: None,
+        via: upstream::Via::default(),
     }
 }
 

@@ -1,0 +1,159 @@
+//! Instances whose chains of upstreams lead to each other.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use testkit::{ChecksumDatabase, Modkeep, Module};
+
+use crate::scene::{Ask as _, LIST, MOD, Scene, ZIP, class_of};
+
+/// Far below the limit for an answer, which is a minute: nobody waits for himself.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+const UNKNOWN: &str = "/example.com/unknown/@v/list";
+
+/// Two instances, each with the other before these upstreams in its chain.
+fn pair(
+    first: &Scene,
+    first_then: &str,
+    second: &Scene,
+    second_then: &str,
+    settings: &[(&str, &str)],
+) -> (Modkeep, Modkeep) {
+    let socket = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+    let first_url = format!("http://{}", socket.local_addr().unwrap());
+    let second_chain = format!("{first_url}{second_then}");
+    let second =
+        second.start_with(&[&[("upstream", second_chain.as_str())][..], settings].concat());
+    let first_chain = format!("{}{first_then}", second.url());
+    let first = first
+        .command_with(&[&[("upstream", first_chain.as_str())][..], settings].concat())
+        .socket(&socket)
+        .start();
+    (first, second)
+}
+
+#[test]
+fn who_asks_in_a_circle_is_told_so_at_once() {
+    let (one, two) = (Scene::new(), Scene::new());
+    let (first, second) = pair(&one, "", &two, "", &[]);
+    for modkeep in [&first, &second] {
+        for path in [MOD, LIST, ZIP, UNKNOWN] {
+            let began = Instant::now();
+            let reply = modkeep.get(path);
+            assert_eq!(reply.status, 508, "{path}: {}", reply.text());
+            assert_eq!(class_of(&reply), "loop");
+            for url in [first.url(), second.url(), "modkeep-"] {
+                assert!(reply.text().contains(url), "{url}: {}", reply.text());
+            }
+            assert!(began.elapsed() < AT_ONCE, "{path}");
+        }
+    }
+    assert!(one.upstream.requests().is_empty() && two.upstream.requests().is_empty());
+}
+
+#[test]
+fn an_instance_that_is_its_own_upstream_notices() {
+    let scene = Scene::new();
+    let socket = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+    // Another name, so that it is not found out at the start.
+    let url = format!("http://localhost:{}", socket.local_addr().unwrap().port());
+    let modkeep = scene
+        .command_with(&[("upstream", &url)])
+        .socket(&socket)
+        .start();
+    let reply = modkeep.get(MOD);
+    assert_eq!((reply.status, class_of(&reply).as_str()), (508, "loop"));
+}
+
+#[test]
+fn instances_that_ask_each_other_first_find_what_one_of_them_has_an_upstream_for() {
+    let (one, two) = (Scene::new(), Scene::empty());
+    two.write("/example.com/other/@v/list", "v0.1.0\n");
+    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
+    let (first, second) = pair(
+        &one,
+        &format!(",{one_then}"),
+        &two,
+        &format!(",{two_then}"),
+        &[],
+    );
+    for path in [MOD, LIST, ZIP] {
+        let reply = second.get(path);
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert!(reply.body == one.source(path), "{path}");
+    }
+    let other = first.get("/example.com/other/@v/list");
+    assert_eq!(other.text(), "v0.1.0\n");
+    // That nobody has it is certain, too: all that there are were asked, by whoever began.
+    for modkeep in [&first, &second] {
+        let reply = modkeep.get_anew(UNKNOWN);
+        assert_eq!(reply.status, 404, "{}", reply.text());
+    }
+}
+
+#[test]
+fn what_could_not_be_asked_in_a_circle_is_no_absence() {
+    let (one, mut two) = (Scene::new(), Scene::empty());
+    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
+    let (first, second) = pair(
+        &one,
+        &format!(",{one_then}"),
+        &two,
+        &format!(",{two_then}"),
+        &[],
+    );
+    two.upstream.stop();
+    for modkeep in [&first, &second] {
+        let reply = modkeep.get_anew(UNKNOWN);
+        assert_eq!(reply.status, 502, "{}", reply.text());
+    }
+}
+
+#[test]
+fn who_asks_beside_another_instance_does_not_get_its_partial_answer() {
+    let (one, two) = (Scene::new(), Scene::empty());
+    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
+    let (first, second) = pair(
+        &one,
+        &format!(",{one_then}"),
+        &two,
+        &format!(",{two_then}"),
+        &[],
+    );
+    two.upstream.set_delay(Duration::from_millis(500));
+    thread::scope(|scope| {
+        // It asks the second, which asks its own upstream and would say that there is nothing.
+        let through_the_first = scope.spawn(|| first.get(MOD));
+        thread::sleep(Duration::from_millis(100));
+        let of_the_second = second.get(MOD);
+        assert_eq!(of_the_second.status, 200, "{}", of_the_second.text());
+        assert_eq!(through_the_first.join().unwrap().status, 200);
+    });
+}
+
+#[test]
+fn a_checksum_database_is_not_asked_for_in_a_circle() {
+    let database = ChecksumDatabase::new("sum.example.com", 1);
+    database.add(&Module::big("example.com/Acme", "v1.2.3", 300_000));
+    let (one, two) = (Scene::new(), Scene::new());
+    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
+    // Reached through upstreams that relay it, which are each other; else at its own address.
+    let (first, second) = pair(
+        &one,
+        &format!(",{one_then}"),
+        &two,
+        &format!(",{two_then}"),
+        &[("sumdb", &database.key()), ("upstreams.deadline", "40s")],
+    );
+    let began = Instant::now();
+    for modkeep in [&first, &second] {
+        let reply = modkeep.get("/sumdb/sum.example.com/supported");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let reply = modkeep.get("/sumdb/sum.example.com/latest");
+        assert!(reply.status >= 500, "{}", reply.text());
+    }
+    assert!(began.elapsed() < AT_ONCE);
+}
