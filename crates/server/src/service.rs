@@ -1,7 +1,9 @@
+use std::future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use depot::{Context, Depot, FetchMode, Party};
+use futures_util::future::Either;
 use goenv::netrc::Secret;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -17,7 +19,7 @@ use crate::body::Body;
 use crate::doctor::Standpoint;
 use crate::error::Refusal;
 use crate::hooks::HOOKS;
-use crate::hot::HotAnswers;
+use crate::hot::{HotAnswer, HotAnswers};
 use crate::id::{REQUEST_ID, RequestId, traceparent};
 use crate::intake;
 use crate::metrics::{Endpoint, Metrics, Served};
@@ -101,7 +103,12 @@ impl App {
     }
 
     /// Answers one request. Never fails: trouble is an answer, too.
-    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    ///
+    /// What is returned is small, since it is moved about with each request: what has to be looked for lies elsewhere.
+    pub fn respond<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Response<Body>> + Send + use<B>
     where
         B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
@@ -109,26 +116,30 @@ impl App {
         let id = RequestId::of(request.headers());
         let peer = request.extensions().get::<Peer>().copied();
         let (parts, body) = request.into_parts();
-        let asked = Asked {
-            method: &parts.method,
-            headers: &parts.headers,
-        };
-        let hot_path = parts.uri.path();
-        let is_plain = is_get_or_head(&parts.method) && !has_body(&parts);
-        let hot = if is_plain {
-            let withdrawn = self.inner.state.depot.store().quarantined();
-            self.inner.hot.get(hot_path, withdrawn)
-        } else {
-            None
-        };
-        let (endpoint, answer) = match hot {
-            Some(hot) => {
-                self.watch(peer).hot(&hot, began);
-                (hot.endpoint, respond_hot(asked, &hot, Served::Hit))
-            }
-            None => self.answer(&parts, body, &id, peer).await,
-        };
-        self.conclude(&parts, id, began, endpoint, answer)
+        if let Some(hot) = self.hot(&parts) {
+            self.watch(peer).hot(&hot, began);
+            let asked = Asked {
+                method: &parts.method,
+                headers: &parts.headers,
+            };
+            let answer = respond_hot(asked, &hot, Served::Hit);
+            let response = self.conclude(&parts, id, began, hot.endpoint, answer);
+            return Either::Left(future::ready(response));
+        }
+        let app = self.clone();
+        Either::Right(Box::pin(async move {
+            let (endpoint, answer) = app.answer(&parts, body, &id, peer).await;
+            app.conclude(&parts, id, began, endpoint, answer)
+        }))
+    }
+
+    /// An answer that was given a moment ago and fits this request.
+    fn hot(&self, parts: &Parts) -> Option<Arc<HotAnswer>> {
+        if !is_get_or_head(&parts.method) || has_body(parts) {
+            return None;
+        }
+        let withdrawn = self.inner.state.depot.store().quarantined();
+        self.inner.hot.get(parts.uri.path(), withdrawn)
     }
 
     /// Notes that a client has a connection until what is returned is dropped.
