@@ -156,12 +156,26 @@ fn make_dir(dir: &Path) -> Result<(), Error> {
 
 /// The file at `path` and its size in bytes.
 fn open_regular(path: &Path) -> io::Result<(File, u64)> {
-    // Opening a named pipe would wait for a writer for ever.
-    let metadata = fs::metadata(path)?;
+    let file = open_at_once(path)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    Ok((File::open(path)?, metadata.len()))
+    Ok((file, metadata.len()))
+}
+
+/// Opens what is there; a named pipe, too, without waiting for its writer. What it is, is asked of the open file: its path is
+/// followed once.
+#[cfg(unix)]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 fn hash_file(path: &Path, chunk: &mut [u8]) -> io::Result<FileDigest> {
@@ -191,7 +205,7 @@ fn list(dir: &Path) -> Result<Listing, Error> {
         files: Vec::new(),
         omitted: Vec::new(),
     };
-    let mut walk = walk(dir)?;
+    let mut walk = walk(dir)?.sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         let entry = entry.map_err(walking(dir))?;
         let path = slash_path(dir, &entry);
@@ -234,17 +248,14 @@ fn other_module_or_repository(dir: &DirEntry) -> Option<OmitReason> {
         .then_some(OmitReason::DirectoryInOtherModule)
 }
 
-/// Everything below `dir`, in the order of names, each directory before what is in it.
-fn walk(dir: &Path) -> Result<walkdir::IntoIter, Error> {
+/// Everything below `dir`, each directory before what is in it.
+fn walk(dir: &Path) -> Result<WalkDir, Error> {
     let metadata =
         fs::symlink_metadata(dir).map_err(Error::io(format!("read {}", dir.display())))?;
     if !metadata.is_dir() {
         return Err(Error::NotADirectory(dir.into()));
     }
-    Ok(WalkDir::new(dir)
-        .min_depth(1)
-        .sort_by_file_name()
-        .into_iter())
+    Ok(WalkDir::new(dir).min_depth(1))
 }
 
 fn walking(dir: &Path) -> impl FnOnce(walkdir::Error) -> Error {
@@ -258,6 +269,9 @@ fn walking(dir: &Path) -> impl FnOnce(walkdir::Error) -> Error {
 /// Path of `entry` below `dir`, with slashes.
 fn slash_path(dir: &Path, entry: &DirEntry) -> BString {
     let below = entry.path().strip_prefix(dir).unwrap_or(entry.path());
+    if std::path::MAIN_SEPARATOR == '/' {
+        return below.as_os_str().as_encoded_bytes().into();
+    }
     let elements = below
         .components()
         .map(|element| element.as_os_str().as_encoded_bytes());

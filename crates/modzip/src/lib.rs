@@ -38,6 +38,7 @@ mod scan;
 mod source;
 mod unpack;
 mod vendored;
+mod whole;
 mod workers;
 mod zip64;
 mod zip_writer;

@@ -7,16 +7,27 @@ use crate::entry::Entry;
 use crate::error::{EntryFlaw, Error};
 use crate::read_at::ReadAt;
 use crate::unpack::{Sink, Unpacker};
+use crate::whole::Whole;
 use crate::workers::Workers;
 
 /// How many bytes of the zip one piece of work reads at once. Small entries that lie next to each other
 /// share a read; an entry larger than this is streamed.
 const BATCH: u64 = 1 << 20;
 
+/// What has become of the zip before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody has looked at it.
+    Anywhere,
+    /// `go` has verified and unpacked it once.
+    ModuleCache,
+}
+
 /// The content of an entry, verified while it is sent.
 pub(crate) struct Content<'a, S> {
     archive: &'a Archive<S>,
     unpacker: &'a mut Unpacker,
+    whole: Option<&'a mut Whole>,
     entry: Entry<'a>,
     /// The entry's bytes of the file, if they were read already.
     bytes: Option<&'a [u8]>,
@@ -28,6 +39,12 @@ impl<S: ReadAt> Content<'_, S> {
         let Some(bytes) = self.bytes else {
             return self.archive.unpack(self.unpacker, self.entry, sink);
         };
+        let whole = self
+            .whole
+            .and_then(|whole| whole.content(self.entry, bytes));
+        if let Some(content) = whole {
+            return sink(content).map_err(Error::io("write content of a zip"));
+        }
         let mut unpacking = self.unpacker.begin(self.entry, bytes)?;
         unpacking.push(bytes, sink)?;
         unpacking.finish()
@@ -36,18 +53,27 @@ impl<S: ReadAt> Content<'_, S> {
 
 impl<S: ReadAt> Archive<S> {
     /// Applies `visit` to each entry, in no particular order; fails when it fails, or when the archive
-    /// has two entries of one name or more content than a module may have.
-    pub(crate) fn scan<'a, R: Send>(
+    /// has two entries of one name or more content than a module may have. What `init` makes belongs to one thread, for
+    /// one entry after the other.
+    pub(crate) fn scan<'a, C, R: Send>(
         &'a self,
         workers: &Workers,
-        visit: impl Fn(Entry<'a>, Content<'_, S>) -> Result<R, Error> + Sync + Send,
+        origin: Origin,
+        init: impl Fn() -> C + Sync + Send,
+        visit: impl Fn(&mut C, Entry<'a>, Content<'_, S>) -> Result<R, Error> + Sync + Send,
     ) -> Result<Vec<R>, Error> {
         self.refuse_excess()?;
         self.refuse_duplicates()?;
         let batches = batches(self.entries_by_offset());
-        let results = workers.map(&batches, Buffers::new, |buffers, batch| {
-            self.visit_batch(buffers, batch, &visit)
-        })?;
+        let results = workers.map(
+            &batches,
+            || (Buffers::new(origin), init()),
+            |(buffers, context), batch| {
+                self.visit_batch(buffers, batch, |entry, content| {
+                    visit(context, entry, content)
+                })
+            },
+        )?;
         Ok(results.into_iter().flatten().collect())
     }
 
@@ -55,7 +81,7 @@ impl<S: ReadAt> Archive<S> {
         &'a self,
         buffers: &mut Buffers,
         batch: &Batch<'a>,
-        visit: &impl Fn(Entry<'a>, Content<'_, S>) -> Result<R, Error>,
+        mut visit: impl FnMut(Entry<'a>, Content<'_, S>) -> Result<R, Error>,
     ) -> Result<Vec<R>, Error> {
         let span = batch.span();
         let read_at_once = span.end - span.start <= BATCH;
@@ -67,6 +93,7 @@ impl<S: ReadAt> Archive<S> {
             let content = Content {
                 archive: self,
                 unpacker: &mut buffers.unpacker,
+                whole: buffers.whole.as_mut(),
                 entry,
                 bytes: read_at_once.then(|| part(&buffers.span, span.start, &entry.record.span)),
             };
@@ -96,13 +123,15 @@ fn part<'a>(bytes: &'a [u8], offset: u64, wanted: &Range<u64>) -> &'a [u8] {
 /// What a thread needs for one batch after the other.
 struct Buffers {
     unpacker: Unpacker,
+    whole: Option<Whole>,
     span: Vec<u8>,
 }
 
 impl Buffers {
-    fn new() -> Self {
+    fn new(origin: Origin) -> Self {
         Self {
             unpacker: Unpacker::new(),
+            whole: (origin == Origin::ModuleCache).then(Whole::new),
             span: Vec::new(),
         }
     }

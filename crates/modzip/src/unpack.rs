@@ -109,12 +109,12 @@ impl Unpacking<'_> {
             EntryFlaw::Checksum
         } else if self.entry.is_dir() && record.size != 0 {
             EntryFlaw::ImpossibleSize
-        } else if !record.has_descriptor() && !self.descriptor.is_empty() {
-            return Err(self.stray_data());
-        } else if record.has_descriptor() && !describes(&self.descriptor, record) {
+        } else if is_described(&self.descriptor, record) {
+            return Ok(());
+        } else if record.has_descriptor() {
             EntryFlaw::DescriptorDisagrees
         } else {
-            return Ok(());
+            return Err(self.stray_data());
         };
         Err(self.entry.error(flaw))
     }
@@ -139,12 +139,19 @@ impl Unpacking<'_> {
         if self.ended {
             return Err(self.entry.error(EntryFlaw::TrailingData));
         }
+        // Whoever is told that this is all need not keep what would be referred to later.
+        let is_all = input.len() as u64 == self.entry.record.compressed;
+        let flush = if is_all {
+            FlushDecompress::Finish
+        } else {
+            FlushDecompress::None
+        };
         loop {
             let mut out = std::mem::take(&mut self.unpacker.out);
             let inflate = &mut self.unpacker.inflate;
             let before = (inflate.total_in(), inflate.total_out());
             let status = inflate
-                .decompress(input, &mut out, FlushDecompress::None)
+                .decompress(input, &mut out, flush)
                 .map_err(|_| self.entry.error(EntryFlaw::CorruptData))?;
             // Both are bounded by the lengths of the two slices.
             let read = usize::try_from(inflate.total_in() - before.0).unwrap_or(usize::MAX);
@@ -192,7 +199,7 @@ impl Unpacking<'_> {
 
 /// Compares the local header at the start of `head` with the central directory and says where in the
 /// entry's span its data is.
-fn place_data(entry: Entry<'_>, head: &[u8]) -> Result<Range<u64>, EntryFlaw> {
+pub(crate) fn place_data(entry: Entry<'_>, head: &[u8]) -> Result<Range<u64>, EntryFlaw> {
     let (local, header_len) = LocalHeader::parse(head).ok_or(EntryFlaw::NoLocalHeader)?;
     let record = entry.record;
     local.compare(entry).map_err(EntryFlaw::HeadersDisagree)?;
@@ -265,6 +272,15 @@ impl<'a> LocalHeader<'a> {
             return Err("size");
         }
         Ok(())
+    }
+}
+
+/// Whether behind the data is what must be there: a descriptor that agrees, or nothing.
+pub(crate) fn is_described(behind: &[u8], record: &Record) -> bool {
+    if record.has_descriptor() {
+        describes(behind, record)
+    } else {
+        behind.is_empty()
     }
 }
 

@@ -199,7 +199,8 @@ impl Scene {
             .sumdb(&self.database.setting())
             .start();
         let mut connection = Connection::open(modkeep.authority())?;
-        connection.set_patience(Duration::from_secs(2))?;
+        // Shorter than that after which the rest would be asked for again.
+        connection.set_patience(Duration::from_secs(1))?;
         connection.request("GET", modkeep.authority(), &path, &[])?;
         let (status, _) = connection.head()?;
         ensure!(status == 200, "{path}: {status}");

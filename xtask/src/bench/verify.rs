@@ -15,9 +15,6 @@ use testkit::{Go, Module, Tree, UpstreamServer};
 use super::Context;
 use super::report::{Table, figure, median};
 
-/// Words of the generated source.
-const VOCABULARY: usize = 3_000;
-
 /// A project whose modules are in a module cache, zipped and unpacked.
 struct Scene {
     go: Go,
@@ -62,7 +59,7 @@ pub(super) fn run(context: &Context) -> Result<Vec<Table>> {
     scene.both_find_a_changed_byte(context)?;
     let table = Table {
         intro: format!(
-            "A generated module cache of {} modules with {} files and {} MB of source text together, zipped and unpacked, \
+            "A module cache of {} modules, which have {} files and {} MB of Go's own source text together, zipped and unpacked, \
              and a project that requires them; both programs verify zips and directories, modkeep also go.sum. {turns} runs \
              each in turns, the whole process each time. Cold: the files are no longer in the page cache (their names are, \
              and whatever the disk itself remembers).",
@@ -83,22 +80,21 @@ pub(super) fn run(context: &Context) -> Result<Vec<Table>> {
 
 impl Scene {
     fn new(context: &Context) -> Result<Self> {
-        let (modules, files) = if context.quick { (8, 30) } else { (120, 100) };
-        let mut random = Rng::with_seed(7);
-        let words: Vec<String> = (0..VOCABULARY)
-            .map(|_| {
-                let len = random.usize(2..12);
-                (0..len).map(|_| random.lowercase()).collect()
-            })
-            .collect();
+        let (modules, files) = if context.quick { (8, 50) } else { (120, 50) };
+        let go = Go::find();
+        let sources = sources(&go, context.folder.path())?;
+        ensure!(
+            sources.len() >= modules * files,
+            "{} files of Go's source text are too few",
+            sources.len()
+        );
         let tree = Tree::temporary();
         let (mut requires, mut sums, mut bytes) = (String::new(), String::new(), 0);
-        for number in 0..modules {
+        for (number, sources) in sources.chunks_exact(files).take(modules).enumerate() {
             let mut module = Module::new(&format!("example.com/made/m{number}"), "v1.2.3");
-            for file in 0..files {
-                let text = source(&mut random, &words);
+            for (file, text) in sources.iter().enumerate() {
                 bytes += text.len() as u64;
-                module = module.file(&format!("p{}/f{file}.go", file % 7), &text);
+                module = module.file(&format!("p{}/f{file}.go", file % 7), text);
             }
             tree.add(&module);
             let (path, version) = (module.path(), module.version());
@@ -111,7 +107,7 @@ impl Scene {
         fs::write(project.path().join("go.mod"), text)?;
         fs::write(project.path().join("go.sum"), sums)?;
         let upstream = UpstreamServer::serve(tree.root());
-        let go = Go::find().proxy(&upstream.url()).sumdb("off");
+        let go = go.proxy(&upstream.url()).sumdb("off");
         let output = go.run(project.path(), &["mod", "download"]);
         ensure!(output.success, "go mod download: {}", output.stderr);
         // Pages that were not written yet cannot be forgotten.
@@ -187,21 +183,19 @@ impl Scene {
     }
 }
 
-/// Between 2 and 14 kB of what compresses like source text.
-fn source(random: &mut Rng, words: &[String]) -> String {
-    let len = random.usize(2_000..14_000);
-    let mut text = "package made\n".to_owned();
-    while text.len() < len {
-        text.push_str("\n\t");
-        for _ in 0..random.usize(1..9) {
-            // Some words are much more frequent than others.
-            let place = random.usize(..words.len()).min(random.usize(..words.len()));
-            text.push_str(words.get(place).map_or("", String::as_str));
-            text.push(if random.u8(..) < 40 { '.' } else { ' ' });
-        }
-    }
-    text.push('\n');
-    text
+/// The source text of Go itself, in an order that has nothing to do with the names: what real modules are like, and how
+/// it compresses, no generated text has.
+fn sources(go: &Go, folder: &Path) -> Result<Vec<String>> {
+    let output = go.run(folder, &["env", "GOROOT"]);
+    ensure!(output.success, "go env GOROOT: {}", output.stderr);
+    let root = PathBuf::from(output.stdout.trim()).join("src");
+    let mut paths = files_below(&root)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "go"));
+    paths.sort_unstable();
+    Rng::with_seed(7).shuffle(&mut paths);
+    // Test data among them need not be text.
+    let texts = paths.iter().map(fs::read_to_string);
+    Ok(texts.filter_map(Result::ok).collect())
 }
 
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {

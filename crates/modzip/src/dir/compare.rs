@@ -16,6 +16,7 @@ use crate::check_zip::prefix;
 use crate::error::Error;
 use crate::h1::H1;
 use crate::read_at::ReadAt;
+use crate::scan::Origin;
 use crate::workers::Workers;
 
 /// What [`compare`] found.
@@ -62,6 +63,9 @@ impl fmt::Display for Difference {
 ///
 /// Does in one pass what `go mod verify` does with two hashes, and says which files differ. Directory
 /// entries of the zip are passed over: extracting does not make empty directories.
+///
+/// It is for the zips of a module cache, which `go` has verified and unpacked before. Needs, besides the central directory,
+/// about 5 MiB of memory for each thread, whatever the zip.
 pub fn compare<S: ReadAt + ?Sized>(
     source: &S,
     size: u64,
@@ -72,23 +76,28 @@ pub fn compare<S: ReadAt + ?Sized>(
     let archive = Archive::open(source, size)?;
     let prefix = prefix(module);
     let extracted = files(dir)?;
-    let results = archive.scan(workers, |entry, content| {
-        let path = entry.name().strip_prefix(prefix.as_bytes());
-        let mut hasher = Sha256::new();
-        let mut twin = match path.and_then(|path| extracted.get(path)) {
-            _ if entry.is_dir() => Twin::Same,
-            Some(file) => Twin::open(file, entry.size()),
-            None => Twin::Different(DifferenceKind::Missing),
-        };
-        content.send_to(&mut |bytes| {
-            hasher.update(bytes);
-            twin.compare(bytes);
-            Ok(())
-        })?;
-        let doing = || format!("compare {} with {}", dir.display(), entry.name());
-        let kind = twin.finish().map_err(|error| Error::io(doing())(error))?;
-        Ok((path, kind, (entry.name(), hasher.finalize().into())))
-    })?;
+    let results = archive.scan(
+        workers,
+        Origin::ModuleCache,
+        Vec::new,
+        |buf, entry, content| {
+            let path = entry.name().strip_prefix(prefix.as_bytes());
+            let mut hasher = Sha256::new();
+            let mut twin = match path.and_then(|path| extracted.get(path)) {
+                _ if entry.is_dir() => Twin::Same,
+                Some(file) => Twin::open(file, entry.size()),
+                None => Twin::Different(DifferenceKind::Missing),
+            };
+            content.send_to(&mut |bytes| {
+                hasher.update(bytes);
+                twin.compare(bytes, buf);
+                Ok(())
+            })?;
+            let doing = || format!("compare {} with {}", dir.display(), entry.name());
+            let kind = twin.finish().map_err(|error| Error::io(doing())(error))?;
+            Ok((path, kind, (entry.name(), hasher.finalize().into())))
+        },
+    )?;
 
     let mut digests = Vec::with_capacity(results.len());
     let mut differences = Vec::new();
@@ -120,10 +129,7 @@ pub fn compare<S: ReadAt + ?Sized>(
 /// The file in the directory that should be the same as an entry, on the way through both.
 enum Twin {
     /// The same up to here.
-    Open {
-        file: File,
-        buf: Vec<u8>,
-    },
+    Open(File),
     /// A directory entry, which has no file.
     Same,
     Different(DifferenceKind),
@@ -135,22 +141,22 @@ impl Twin {
     fn open(path: &Path, size: u64) -> Self {
         match open_regular(path) {
             Ok((_, len)) if len != size => Self::Different(DifferenceKind::Changed),
-            Ok((file, _)) => Self::Open {
-                file,
-                buf: Vec::new(),
-            },
+            Ok((file, _)) => Self::Open(file),
             Err(error) => Self::Failed(error),
         }
     }
 
-    /// Takes the next `bytes` of the entry.
-    fn compare(&mut self, bytes: &[u8]) {
-        let Self::Open { file, buf } = self else {
+    /// Takes the next `bytes` of the entry. `buf` is for those of the file; it only ever grows, to what is sent at once.
+    fn compare(&mut self, bytes: &[u8], buf: &mut Vec<u8>) {
+        let Self::Open(file) = self else {
             return;
         };
-        buf.resize(bytes.len(), 0);
-        match file.read_exact(buf) {
-            Ok(()) if buf == bytes => {}
+        if buf.len() < bytes.len() {
+            buf.resize(bytes.len(), 0);
+        }
+        let (read, _) = buf.split_at_mut(bytes.len());
+        match file.read_exact(read) {
+            Ok(()) if read == bytes => {}
             Ok(()) => *self = Self::Different(DifferenceKind::Changed),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 *self = Self::Different(DifferenceKind::Changed);
@@ -162,7 +168,7 @@ impl Twin {
     /// The difference, when all of the entry has passed.
     fn finish(self) -> io::Result<Option<DifferenceKind>> {
         match self {
-            Self::Open { .. } | Self::Same => Ok(None),
+            Self::Open(_) | Self::Same => Ok(None),
             Self::Different(kind) => Ok(Some(kind)),
             Self::Failed(error) => Err(error),
         }

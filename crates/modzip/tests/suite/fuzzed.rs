@@ -33,6 +33,17 @@ pub(crate) fn zip(data: &[u8]) -> bool {
     let target = scratch.path().join("m");
     let unzipped = dir::unzip(data, size, &module(), &target);
 
+    // Inflated in one piece, where hashing inflates a part at a time.
+    let compared = dir::compare(
+        data,
+        size,
+        &module(),
+        scratch.path(),
+        &Workers::calling_thread(),
+    );
+    let compared = compared.ok().map(|found| found.hash);
+    assert_eq!(compared, hashed.as_ref().ok().copied());
+
     let Ok(checked) = checked else {
         assert!(hashed.is_err(), "what is no zip has a hash");
         assert!(unzipped.is_err(), "what is no zip was extracted");
