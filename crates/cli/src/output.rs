@@ -15,6 +15,12 @@ pub(crate) fn raw(bytes: &[u8]) {
     let _reader_gone = out.write_all(bytes).and_then(|()| out.flush());
 }
 
+/// So many of something, in a text: `1 file`, `2 files`.
+pub(crate) fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 /// Says something to whoever sits in front of the terminal.
 pub(crate) fn note(text: impl Display) {
     let _reader_gone = writeln!(io::stderr().lock(), "{text}");

@@ -105,7 +105,7 @@ fn a_vendor_directory_is_verified_too() {
     let good = verify(folder.path(), &cache, &[]);
     assert_eq!(good.status.code(), Some(0));
     let said = String::from_utf8(good.stdout).unwrap();
-    assert_eq!(said, "all modules verified\n1 files in vendor verified\n");
+    assert_eq!(said, "all modules verified\n1 file in vendor verified\n");
 
     write("vendor/example.com/a/a.go", "package evil\n");
     let bad = verify(folder.path(), &cache, &["--format", "json"]);
@@ -125,6 +125,68 @@ fn a_vendor_directory_is_verified_too() {
     let said = String::from_utf8(untold.stdout).unwrap();
     let reason = "the zip of example.com/a@v1.0.0 is not in the cache";
     assert!(said.contains(reason), "{said}");
+}
+
+#[test]
+fn in_a_workspace_the_modules_of_all_members_are_verified() {
+    let tree = Tree::temporary();
+    for name in ["a", "b"] {
+        let module = testkit::Module::new(&format!("example.com/{name}"), "v1.0.0");
+        tree.add(&module.file("x.go", &format!("package {name}\n")));
+    }
+    let upstream = UpstreamServer::serve(tree.root());
+    let go = Go::find()
+        .proxy(&upstream.url())
+        .sumdb("off")
+        .env("GOWORK", "auto");
+    let folder = tempfile::tempdir().unwrap();
+    for (member, uses) in [("one", "a"), ("two", "b")] {
+        let directory = folder.path().join(member);
+        fs::create_dir(&directory).unwrap();
+        let text = format!(
+            "module example.com/{member}\n\ngo 1.21\n\nrequire example.com/{uses} v1.0.0\n"
+        );
+        fs::write(directory.join("go.mod"), text).unwrap();
+    }
+    let work_file = folder.path().join("go.work");
+    fs::write(&work_file, "go 1.21\n\nuse (\n\t./one\n\t./two\n)\n").unwrap();
+    go.run(folder.path(), &["mod", "download"]).expect_success();
+    let cache = go.module_cache();
+    let damaged = cache.join("example.com/b@v1.0.0/x.go");
+    fs::set_permissions(&damaged, Permissions::from_mode(0o644)).unwrap();
+    fs::write(&damaged, "package evil\n").unwrap();
+
+    let verify_with = |directory: &Path, gowork: &str| {
+        Command::new(env!("CARGO_BIN_EXE_modkeep"))
+            .arg("verify")
+            .current_dir(directory)
+            .env("GOENV", "off")
+            .env("GOMODCACHE", &cache)
+            .env("GOWORK", gowork)
+            .output()
+            .unwrap()
+    };
+    let one = folder.path().join("one");
+    for (directory, gowork, status) in [
+        (one.as_path(), "", 1),
+        (one.as_path(), "auto", 1),
+        // The directory of go.work has no go.mod file.
+        (folder.path(), "", 1),
+        (Path::new("/"), work_file.to_str().unwrap(), 1),
+        // Without the workspace nobody uses the damaged module.
+        (one.as_path(), "off", 0),
+        (folder.path(), "off", 2),
+        (one.as_path(), "go.work", 2),
+        (one.as_path(), "/nonexistent/go.work", 2),
+    ] {
+        let output = verify_with(directory, gowork);
+        let place = directory.display();
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{place} {gowork}: {output:?}"
+        );
+    }
 }
 
 #[test]

@@ -3,30 +3,31 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use gomod::gosum::{GoSum, GoSumErrors};
-use gomod::modfile::{ModFile, ParseErrors, Replacement};
-use gomod::mvs::{Cause, Limits, Loader, MainModules, Node, Scope, Source};
+use gomod::gosum::GoSumErrors;
+use gomod::modfile::{Directive, ModFile, ParseErrors, Replace, Replacement, WorkFile};
+use gomod::mvs::{Cause, Limits, Loader, MainError, MainModules, Member, Node, Scope, Source};
 use gomod::{ModulePath, ModuleVersion, Version};
 
-use crate::ModuleCache;
+use crate::{ModuleCache, SumFiles};
 
-/// What go.mod and go.sum tell about the modules of a project.
+/// What the files of a project tell about its modules: go.mod and go.sum, or those of all members of a workspace.
 #[derive(Clone, Debug)]
 pub struct Project {
-    /// The directory with the go.mod file.
+    /// The directory with the go.mod file; of a workspace, with the go.work file.
     pub directory: PathBuf,
-    /// The modules that go.mod requires or go.sum has the hash of, sorted.
+    /// The modules that a go.mod file requires or that have a hash, sorted.
     pub modules: Vec<ModuleVersion>,
-    /// Its go.mod file.
-    pub go_mod: ModFile,
-    /// The hashes of go.sum.
-    pub sums: GoSum,
+    /// The go.mod file in the directory. The directory of a workspace may have none.
+    pub go_mod: Option<ModFile>,
+    /// The hashes.
+    pub sums: SumFiles,
     /// Modules that come from directories, which nothing vouches for.
     pub unverifiable: Vec<Unverifiable>,
+    mains: MainModules,
 }
 
 /// A module that is replaced by a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unverifiable {
     /// The path of the module.
     pub module: String,
@@ -48,17 +49,28 @@ pub enum ProjectError {
         /// The system's words.
         source: io::Error,
     },
-    /// go.mod has errors.
+    /// go.mod or go.work has errors.
     #[error(transparent)]
     GoMod(#[from] ParseErrors),
+    /// There is no telling which modules are in use.
+    #[error("{}: {source}", path.display())]
+    Mains {
+        /// The go.mod or go.work file.
+        path: PathBuf,
+        /// Why.
+        source: MainError,
+    },
     /// go.sum has errors.
     #[error(transparent)]
     GoSum(#[from] GoSumErrors),
 }
 
 impl Project {
-    /// Reads the project that `start` is in.
-    pub fn find(start: &Path) -> Result<Self, ProjectError> {
+    /// Reads the project that `start` is in; with a go.work file, the workspace.
+    pub fn find(start: &Path, work_file: Option<&Path>) -> Result<Self, ProjectError> {
+        if let Some(work_file) = work_file {
+            return Self::read_workspace(work_file);
+        }
         let directory = start
             .ancestors()
             .find(|directory| directory.join("go.mod").is_file())
@@ -70,10 +82,7 @@ impl Project {
     /// verifies those, also where go.sum has no hash of their zips.
     #[must_use]
     pub fn with_build_list(mut self, cache: &ModuleCache) -> Self {
-        let Ok(mains) = MainModules::single(&self.go_mod) else {
-            return self;
-        };
-        let mut loader = Loader::new(mains, Scope::All, Limits::default());
+        let mut loader = Loader::new(self.mains.clone(), Scope::All, Limits::default());
         loop {
             let wanted = loader.take_wanted();
             if wanted.is_empty() {
@@ -105,45 +114,100 @@ impl Project {
     }
 
     fn read(directory: &Path) -> Result<Self, ProjectError> {
-        let (go_mod, go_sum) = (directory.join("go.mod"), directory.join("go.sum"));
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| ProjectError::Io { path, source }
-        };
-        let text = fs::read(&go_mod).map_err(failed(&go_mod))?;
-        let file = ModFile::parse(&go_mod.to_string_lossy(), &text)?;
-        let sums = match fs::read(&go_sum) {
-            Ok(text) => GoSum::parse(&go_sum.to_string_lossy(), &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => GoSum::default(),
-            Err(error) => return Err(failed(&go_sum)(error)),
-        };
-        let required = file
-            .require()
-            .iter()
-            .filter_map(|require| named(&require.path, require.version.as_str()));
-        let listed = sums
-            .iter()
-            .filter(|(_, version, _)| !version.ends_with("/go.mod"))
-            .filter_map(|(path, version, _)| named(path, version));
-        let modules: BTreeSet<ModuleVersion> = required.chain(listed).collect();
-        let unverifiable = file
-            .replace()
-            .iter()
-            .filter_map(|replace| match &replace.by {
-                Replacement::Directory(directory) => Some(Unverifiable {
-                    module: replace.path.clone(),
-                    directory: directory.clone(),
-                }),
-                Replacement::Module { .. } => None,
-            })
-            .collect();
+        let path = directory.join("go.mod");
+        let file = read_go_mod(&path)?;
+        let mains =
+            MainModules::single(&file).map_err(|source| ProjectError::Mains { path, source })?;
+        let sums = SumFiles::of_module(directory)?;
         Ok(Self {
             directory: directory.into(),
-            modules: modules.into_iter().collect(),
-            go_mod: file,
+            modules: modules(std::slice::from_ref(&file), &sums),
+            unverifiable: file.replace().iter().filter_map(unverifiable).collect(),
+            go_mod: Some(file),
             sums,
-            unverifiable,
+            mains,
         })
+    }
+
+    fn read_workspace(path: &Path) -> Result<Self, ProjectError> {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let work = WorkFile::parse(&path.to_string_lossy(), &read_file(path)?)?;
+        // As messages show them: without the dot of `./member`.
+        let directories: Vec<PathBuf> = work
+            .uses()
+            .iter()
+            .map(|used| directory.join(&used.path).components().collect())
+            .collect();
+        let files: Vec<ModFile> = directories
+            .iter()
+            .map(|directory| read_go_mod(&directory.join("go.mod")))
+            .collect::<Result<_, _>>()?;
+        let members: Vec<Member<'_>> = work
+            .uses()
+            .iter()
+            .zip(&files)
+            .map(|(used, file)| Member {
+                directory: &used.path,
+                file,
+            })
+            .collect();
+        let mains = MainModules::workspace(&work, &members).map_err(|source| {
+            let path = path.to_path_buf();
+            ProjectError::Mains { path, source }
+        })?;
+        let sums = SumFiles::of_workspace(path, directories)?;
+        let replaced = files.iter().flat_map(|file| file.replace());
+        let unverifiable: BTreeSet<Unverifiable> = work
+            .replace()
+            .iter()
+            .chain(replaced)
+            .filter_map(unverifiable)
+            .collect();
+        let own = directory.join("go.mod");
+        Ok(Self {
+            directory: directory.into(),
+            modules: modules(&files, &sums),
+            go_mod: own.is_file().then(|| read_go_mod(&own)).transpose()?,
+            sums,
+            unverifiable: unverifiable.into_iter().collect(),
+            mains,
+        })
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ProjectError> {
+    fs::read(path).map_err(|source| ProjectError::Io {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn read_go_mod(path: &Path) -> Result<ModFile, ProjectError> {
+    Ok(ModFile::parse(&path.to_string_lossy(), &read_file(path)?)?)
+}
+
+/// What go.mod files require or a file with hashes has the hash of, sorted.
+fn modules(files: &[ModFile], sums: &SumFiles) -> Vec<ModuleVersion> {
+    let required = files
+        .iter()
+        .flat_map(|file| file.require())
+        .filter_map(|require| named(&require.path, require.version.as_str()));
+    let sums = sums.all();
+    let listed = sums
+        .iter()
+        .filter(|(_, version, _)| !version.ends_with("/go.mod"))
+        .filter_map(|(path, version, _)| named(path, version));
+    let modules: BTreeSet<ModuleVersion> = required.chain(listed).collect();
+    modules.into_iter().collect()
+}
+
+fn unverifiable(replace: &Directive<Replace>) -> Option<Unverifiable> {
+    match &replace.by {
+        Replacement::Directory(directory) => Some(Unverifiable {
+            module: replace.path.clone(),
+            directory: directory.clone(),
+        }),
+        Replacement::Module { .. } => None,
     }
 }
 

@@ -106,14 +106,14 @@ impl fmt::Display for UnvouchedReason {
 ///
 /// What is compared: modules.txt with go.mod, as a build with `-mod=vendor` does; every file with the zip of the module it
 /// is from; and, for each package in modules.txt, whether a file is missing that `go mod vendor` copies. Of a directory
-/// that `go work vendor` made, all but the first.
+/// that `go work vendor` made, or where there is no go.mod file, all but the first.
 ///
 /// # Errors
 /// When the vendor directory cannot be read.
 pub fn verify_vendor(
     cache: &ModuleCache,
     directory: &Path,
-    go_mod: &ModFile,
+    go_mod: Option<&ModFile>,
 ) -> io::Result<Option<VendorReport>> {
     let root = directory.join("vendor");
     if !root.is_dir() {
@@ -126,15 +126,16 @@ pub fn verify_vendor(
     };
     let listed = ModulesTxt::parse(&text);
     let mut report = VendorReport::default();
-    let rules = if listed.is_of_workspace() {
-        Rules::of_workspace()
-    } else {
-        let found = listed.inconsistencies(go_mod);
-        let words = found
-            .iter()
-            .map(|found| VendorProblem::Inconsistent(found.to_string()));
-        report.problems.extend(words);
-        Rules::of_module(go_mod.go().map_or("", |go| go.version.as_str()))
+    let rules = match go_mod {
+        Some(go_mod) if !listed.is_of_workspace() => {
+            let found = listed.inconsistencies(go_mod);
+            let words = found
+                .iter()
+                .map(|found| VendorProblem::Inconsistent(found.to_string()));
+            report.problems.extend(words);
+            Rules::of_module(go_mod.go().map_or("", |go| go.version.as_str()))
+        }
+        Some(_) | None => Rules::of_workspace(),
     };
     let mut comparing = Comparing {
         root,

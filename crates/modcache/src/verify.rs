@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gomod::ModuleVersion;
-use gomod::gosum::{self, GoSum};
 use modzip::{Workers, dir, hash_go_mod, hash_zip};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
-use crate::{Extracted, ModuleCache};
+use crate::{Extracted, ModuleCache, SumFiles};
 
 /// What is wrong with a version in the cache. In the words of `go mod verify` where that has some.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +29,15 @@ pub enum Problem {
     },
     /// The zip or the directory could not be hashed.
     Unreadable(String),
-    /// go.sum has another hash.
+    /// go.sum, or another file of its kind, has another hash.
     SumMismatch {
         /// `go.mod`, or nothing for the zip.
         is_go_mod: bool,
         /// The hash in the cache.
         cached: String,
-        /// The first hash in go.sum.
+        /// The file with the other hash: go.sum, or in a workspace one of several.
+        file: String,
+        /// The first hash there.
         listed: String,
     },
 }
@@ -68,11 +69,12 @@ impl Problem {
             Self::SumMismatch {
                 is_go_mod,
                 cached,
+                file,
                 listed,
             } => {
-                let file = if *is_go_mod { "/go.mod" } else { "" };
+                let part = if *is_go_mod { "/go.mod" } else { "" };
                 format!(
-                    "verifying {module}{file}: checksum mismatch\n\tdownloaded: {cached}\n\tgo.sum:     {listed}"
+                    "verifying {module}{part}: checksum mismatch\n\tdownloaded: {cached}\n\t{file}:     {listed}"
                 )
             }
         }
@@ -92,11 +94,11 @@ impl Problem {
 
 /// Verifies versions with so many threads (0: one for each processor), and gives the verdicts in the same order. Versions
 /// of which nothing is in the cache have nothing to verify. With `sums`, the hashes that the cache has recorded must be
-/// those of go.sum, too.
+/// those of these files, too.
 pub fn verify(
     cache: &ModuleCache,
     modules: &[ModuleVersion],
-    sums: Option<&GoSum>,
+    sums: Option<&SumFiles>,
     threads: usize,
 ) -> Vec<Verdict> {
     let Ok(pool) = ThreadPoolBuilder::new().num_threads(threads).build() else {
@@ -113,7 +115,7 @@ pub fn verify(
 fn verify_one(
     cache: &ModuleCache,
     module: &ModuleVersion,
-    sums: Option<&GoSum>,
+    sums: Option<&SumFiles>,
     workers: &Workers,
 ) -> Verdict {
     let mut problems = Vec::new();
@@ -204,24 +206,20 @@ fn check(
 }
 
 fn against_sums(
-    sums: &GoSum,
+    sums: &SumFiles,
     module: &ModuleVersion,
     hash: &str,
     is_go_mod: bool,
-) -> Option<Problem> {
+) -> impl Iterator<Item = Problem> {
     let suffix = if is_go_mod { "/go.mod" } else { "" };
-    let (path, version) = (
-        module.path().as_str(),
-        format!("{}{suffix}", module.version()),
-    );
-    (sums.verify(path, &version, hash) == gosum::Verdict::Mismatch).then(|| Problem::SumMismatch {
+    let version = format!("{}{suffix}", module.version());
+    let found = sums.contradictions(module.path().as_str(), &version, hash);
+    let cached = hash.to_owned();
+    found.into_iter().map(move |found| Problem::SumMismatch {
         is_go_mod,
-        cached: hash.to_owned(),
-        listed: sums
-            .lookup(path, &version)
-            .first()
-            .cloned()
-            .unwrap_or_default(),
+        cached: cached.clone(),
+        file: found.file,
+        listed: found.listed,
     })
 }
 

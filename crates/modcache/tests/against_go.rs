@@ -60,7 +60,7 @@ impl Scene {
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
-        let project = Project::find(self.folder.path()).unwrap();
+        let project = Project::find(self.folder.path(), None).unwrap();
         let cache = ModuleCache::new(self.go.module_cache());
         verify(&cache, &project.modules, Some(&project.sums), 2)
     }
@@ -241,7 +241,7 @@ fn modules_of_the_build_list_are_verified_without_a_line_in_go_sum() {
     go.run(folder, &["list", "-m", "all"]).expect_success();
     let cache = ModuleCache::new(go.module_cache());
     let verdicts = || {
-        let project = Project::find(folder).unwrap().with_build_list(&cache);
+        let project = Project::find(folder, None).unwrap().with_build_list(&cache);
         verify(&cache, &project.modules, Some(&project.sums), 1)
     };
     let found: Vec<_> = verdicts()
@@ -271,8 +271,8 @@ fn a_directory_that_replaces_a_module_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = "module example.com/main\n\ngo 1.20\n\nrequire example.com/a v1.0.0\n\nreplace example.com/a => ../a\n";
     fs::write(folder.path().join("go.mod"), text).unwrap();
-    let project = Project::find(&folder.path().join("sub")).unwrap();
+    let project = Project::find(&folder.path().join("sub"), None).unwrap();
     assert_eq!(project.unverifiable[0].directory, "../a");
-    let error = Project::find(Path::new("/")).unwrap_err().to_string();
+    let error = Project::find(Path::new("/"), None).unwrap_err().to_string();
     assert!(error.starts_with("there is no go.mod"), "{error}");
 }

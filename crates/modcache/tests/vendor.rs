@@ -123,9 +123,9 @@ impl Scene {
     }
 
     fn report(&self) -> VendorReport {
-        let project = Project::find(self.folder.path()).unwrap();
+        let project = Project::find(self.folder.path(), None).unwrap();
         let cache = ModuleCache::new(self.go.module_cache());
-        verify_vendor(&cache, self.folder.path(), &project.go_mod)
+        verify_vendor(&cache, self.folder.path(), project.go_mod.as_ref())
             .unwrap()
             .unwrap()
     }
@@ -151,9 +151,9 @@ fn what_go_mod_vendor_made_is_verified() {
         ["example.com/alpha@v1.0.0", "example.com/fork@v1.2.0"]
     );
     fs::remove_dir_all(scene.path("vendor")).unwrap();
-    let project = Project::find(scene.folder.path()).unwrap();
+    let project = Project::find(scene.folder.path(), None).unwrap();
     let cache = ModuleCache::new(scene.go.module_cache());
-    let none = verify_vendor(&cache, scene.folder.path(), &project.go_mod).unwrap();
+    let none = verify_vendor(&cache, scene.folder.path(), project.go_mod.as_ref()).unwrap();
     assert_eq!(none, None);
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use goenv::report::work_file;
 use goenv::{Environment, GoEnv, Key};
 use gomod::ModuleVersion;
 use modcache::{
@@ -86,8 +87,8 @@ pub(super) fn run(
             None,
         )
     } else {
-        let project = project(arguments)?.with_build_list(&cache);
-        let vendored = verify_vendor(&cache, &project.directory, &project.go_mod);
+        let project = project(environment, arguments)?.with_build_list(&cache);
+        let vendored = verify_vendor(&cache, &project.directory, project.go_mod.as_ref());
         let vendored = vendored.map_err(|error| {
             let directory = project.directory.join("vendor");
             CannotDo::new(format!("cannot read {}: {error}", directory.display()))
@@ -97,7 +98,7 @@ pub(super) fn run(
         let modules = with(&project.modules, vouching);
         report.vendor = vendored.map(Vendor::from);
         if arguments.sumdb {
-            report.sumdb = Some(check(environment, &project.sums)?);
+            report.sumdb = Some(check(environment, &project.sums.all())?);
         }
         (
             verify(&cache, &modules, Some(&project.sums), 0),
@@ -170,12 +171,20 @@ fn all_versions(
     })
 }
 
-fn project(arguments: &VerifyArguments) -> Result<Project, CannotDo> {
+fn project(environment: &Environment, arguments: &VerifyArguments) -> Result<Project, CannotDo> {
     let start = match &arguments.project {
         Some(directory) => std::path::absolute(directory),
         None => std::env::current_dir(),
     };
-    Project::find(&start.map_err(CannotDo::new)?).map_err(CannotDo::new)
+    let start = start.map_err(CannotDo::new)?;
+    let work_file = work_file(&start, &GoEnv::load(environment));
+    if let Some(file) = work_file.as_ref().filter(|file| file.is_relative()) {
+        return Err(CannotDo::new(format!(
+            "invalid GOWORK: not an absolute path: {}",
+            file.display()
+        )));
+    }
+    Project::find(&start, work_file.as_deref()).map_err(CannotDo::new)
 }
 
 /// Both lists as one, sorted.
@@ -268,12 +277,16 @@ fn render(report: &Report<'_>) -> String {
     if !report.has_problems() {
         lines.push("all modules verified".to_owned());
         if let Some(vendor) = &report.vendor {
-            lines.push(format!("{} files in vendor verified", vendor.files));
+            lines.push(format!(
+                "{} in vendor verified",
+                output::counted(vendor.files, "file")
+            ));
         }
         if let Some(sumdb) = &report.sumdb {
             lines.push(format!(
-                "go.sum: {} versions proven by the checksum database, {} covered by none",
-                sumdb.proven, sumdb.uncovered
+                "go.sum: {} proven by the checksum database, {} covered by none",
+                output::counted(sumdb.proven, "version"),
+                sumdb.uncovered
             ));
         }
     }

@@ -21,7 +21,8 @@ pub use provenance::{Provenance, SetBy, Source};
 pub use toolchains::{GoProgram, Toolchains, Wanted};
 
 pub(crate) use machine::read_text;
-pub(crate) use toolchains::{above, work_file};
+pub(crate) use toolchains::above;
+pub use toolchains::work_file;
 
 use std::path::{Path, PathBuf};
 

@@ -82,7 +82,7 @@ impl Toolchains {
 
 /// The go.work file go would use in this directory, whether it exists or not; none when workspaces
 /// are off or none is found.
-pub(crate) fn work_file(directory: &Path, go: &GoEnv) -> Option<PathBuf> {
+pub fn work_file(directory: &Path, go: &GoEnv) -> Option<PathBuf> {
     match go.value(Key::GOWORK) {
         "off" => None,
         "" | "auto" => above(directory, "go.work"),
