@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use gomod::modfile::{ModFile, Replace, Replacement, WorkFile};
+use gomod::ModuleVersion;
+use gomod::modfile::{ModFile, WorkFile};
 use gomod::mvs::{Cause, Limits, Loader, MainModules, Member, Node, Scope, Source, Summary};
-use gomod::{ModulePath, ModuleVersion};
 
 use crate::BundleError;
 use crate::select::{read_if_there, selection};
@@ -21,8 +21,6 @@ pub(crate) struct Project {
     /// What directories are relative to.
     base: PathBuf,
     mains: MainModules,
-    /// Those of the go.work file before those of its members.
-    replacements: Vec<Replace>,
     /// The paths whose zips are needed; `None`: all that are selected.
     listed: Option<BTreeSet<String>>,
 }
@@ -61,11 +59,6 @@ impl Project {
             name,
             base,
             mains,
-            replacements: file
-                .replace()
-                .iter()
-                .map(|replace| (**replace).clone())
-                .collect(),
             listed,
         })
     }
@@ -83,13 +76,10 @@ impl Project {
             .collect();
         let mains =
             MainModules::workspace(work, &listed).map_err(|error| selection(&name, error))?;
-        let of_members = members.iter().flat_map(|(_, file)| file.replace());
-        let replaces = work.replace().iter().chain(of_members);
         Ok(Self {
             name,
             base: path.parent().unwrap_or(Path::new("")).to_path_buf(),
             mains,
-            replacements: replaces.map(|replace| (**replace).clone()).collect(),
             listed: None,
         })
     }
@@ -156,21 +146,10 @@ impl Project {
 
     /// The version that is downloaded for a node. `None`: nothing is.
     fn source_of(&self, node: &Node) -> Option<ModuleVersion> {
-        let version = node.release_version()?;
-        let of = |replace: &&Replace| replace.path == node.path();
-        let mut replacements = self.replacements.iter().filter(of);
-        let exact = replacements
-            .clone()
-            .find(|replace| replace.version.as_ref() == Some(version));
-        match exact.or_else(|| replacements.find(|replace| replace.version.is_none())) {
-            None => node.module_version(),
-            Some(replace) => match &replace.by {
-                Replacement::Directory(_) => None,
-                Replacement::Module { path, version } => {
-                    let path = ModulePath::new(path).ok()?;
-                    ModuleVersion::new(path, version.clone()).ok()
-                }
-            },
+        node.release_version()?;
+        match self.mains.source(node) {
+            Ok(Source::Module(module)) => Some(module),
+            Ok(Source::Directory(_)) | Err(_) => None,
         }
     }
 }

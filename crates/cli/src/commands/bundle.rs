@@ -16,7 +16,7 @@ use store::{FileKind, Records, Store, StoreError};
 use super::chain::Unobserved;
 use super::{CannotDo, Status, chain, load, repositories};
 use crate::args::{BundleCommand, CreateArguments, Format, Settings};
-use crate::output;
+use crate::output::{self, counted};
 
 /// How long the last records may take.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -204,24 +204,24 @@ fn print_summary(manifest: &Manifest, digest: &str, bytes: u64) {
         .filter(|version| version.trust == Trust::Unproven)
         .count();
     output::result(format!(
-        "{} versions in {} files, {bytes} bytes; {unproven} unproven",
-        manifest.versions.len(),
-        manifest.files.len()
+        "{} in {}, {bytes} bytes; {unproven} unproven",
+        counted(manifest.versions.len(), "version"),
+        counted(manifest.files.len(), "file"),
     ));
     output::result(format!("manifest  sha256:{digest}"));
     for database in &manifest.databases {
         output::result(format!(
-            "database  {}, head of {} records, provable from {} earlier heads",
+            "database  {}, head of {}, provable from {}",
             database.name,
-            database.size,
-            database.earlier_sizes.len()
+            counted(database.size, "record"),
+            counted(database.earlier_sizes.len(), "earlier head"),
         ));
     }
     if let Some(continued) = &manifest.continues {
         output::result(format!(
-            "adds to   manifest sha256:{}, {} versions",
+            "adds to   manifest sha256:{}, {}",
             continued.manifest,
-            continued.versions.len()
+            counted(continued.versions.len(), "version"),
         ));
     }
 }
@@ -263,22 +263,24 @@ fn print_applied(bundle: &Bundle, applied: &Applied, format: Format) -> Result<(
         });
     }
     output::result(format!(
-        "verified {} versions; {} files ({} bytes) are new, {} were stored before",
-        bundle.manifest().versions.len(),
-        applied.new_files,
+        "verified {}; {} ({} bytes) new, {} stored before",
+        counted(bundle.manifest().versions.len(), "version"),
+        counted(applied.new_files, "file"),
         applied.new_bytes,
         applied.known_files
     ));
     for advance in &applied.databases {
         output::result(format!(
-            "{}: head of {} records, {} before",
-            advance.database, advance.now, advance.before
+            "{}: head of {}, {} before",
+            advance.database,
+            counted(advance.now, "record"),
+            advance.before
         ));
     }
     if applied.unproven > 0 {
         output::note(format!(
-            "{} versions are proven by no checksum database; they are pinned as they are in this bundle",
-            applied.unproven
+            "{} proven by no checksum database: pinned as in this bundle",
+            counted(applied.unproven, "version")
         ));
     }
     Ok(())

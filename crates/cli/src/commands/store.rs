@@ -71,7 +71,10 @@ fn rebuild(
             output::result(serde_json::to_string(&report).map_err(CannotDo::new)?);
         }
         Format::Human => {
-            output::result(format!("{files} files ({bytes} bytes) are on record"));
+            output::result(format!(
+                "on record: {}, {bytes} bytes",
+                output::counted(files, "file")
+            ));
             if records_replaced {
                 output::note(
                     "the old records could not be read; they were kept beside the new ones",

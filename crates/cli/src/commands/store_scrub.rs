@@ -188,8 +188,8 @@ impl<'a> Pass<'a> {
         output::result(match self.format {
             Format::Json => to_json(report, &findings)?,
             Format::Human => format!(
-                "{} files ({} bytes) were read: {} damaged, of which {} were replaced and {} are in quarantine; {} could not be read",
-                report.files,
+                "{} ({} bytes) read: {} damaged, of which {} were replaced and {} are in quarantine; {} could not be read",
+                output::counted(report.files, "file"),
                 report.bytes,
                 report.damaged,
                 report.healed,

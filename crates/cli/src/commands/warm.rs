@@ -17,7 +17,7 @@ use super::chain::{self, Unobserved};
 use super::{CannotDo, Status, load, repositories};
 use crate::args::{Format, WarmArguments};
 use crate::config::WarmSettings;
-use crate::output;
+use crate::output::{self, counted};
 
 /// How long the last files may take to reach the disk.
 const LAST_WRITES: Duration = Duration::from_mins(1);
@@ -170,16 +170,12 @@ fn render(report: &Report) -> String {
         .collect();
     lines.push(format!(
         "{} fetched ({}), {} already there, {} failed",
-        files(report.fetched),
+        counted(report.fetched, "file"),
         size(report.fetched_bytes),
         report.already_there,
         report.failed.len()
     ));
     lines.join("\n")
-}
-
-fn files(count: usize) -> String {
-    format!("{count} file{}", if count == 1 { "" } else { "s" })
 }
 
 fn size(bytes: u64) -> String {

@@ -82,6 +82,18 @@ impl Stage {
     fn entries(&self) -> Vec<Entry> {
         entries(&self.bundle)
     }
+
+    /// As [`Self::refused`], with other entries.
+    fn refused_with(&self, what: &str, change: impl FnOnce(&mut Vec<Entry>)) -> String {
+        let mut entries = self.entries();
+        change(&mut entries);
+        self.refused(&archive(&entries), what)
+    }
+}
+
+/// Changes a text in the manifest.
+fn restate(entries: &mut [Entry], old: &str, new: &str) {
+    change_manifest(entries, |json| json.replace(old, new));
 }
 
 #[test]
@@ -220,11 +232,11 @@ fn names_in_the_manifest_lead_nowhere() {
         "sumdb/../../heads/latest",
         "modules/example.com/stranger/@v/v1.0.0.mod",
     ] {
-        let mut entries = stage.entries();
-        let at = place(&entries, "base/@v/v1.1.0.mod");
-        let old = std::mem::replace(&mut entries[at].0, name.to_owned());
-        change_manifest(&mut entries, |json| json.replace(&old, name));
-        let reason = stage.refused(&archive(&entries), name);
+        let reason = stage.refused_with(name, |entries| {
+            let at = place(entries, "base/@v/v1.1.0.mod");
+            let old = std::mem::replace(&mut entries[at].0, name.to_owned());
+            restate(entries, &old, name);
+        });
         assert!(reason.starts_with("manifest.json: "), "{name}: {reason}");
     }
 }
@@ -246,60 +258,48 @@ fn files_that_agree_with_the_manifest_and_not_with_the_database_are_refused() {
     let base = library("example.com/base", "v1.1.0", &[]);
     let forged = base.clone().file("door.go", "package lib\n");
     let other = Module::new("example.com/other", "v1.1.0").file("lib.go", "package lib\n");
-    let change_h1 = |entries: &mut [Entry], old: &str, new: &str| {
-        change_manifest(entries, |json| json.replace(old, new));
-    };
     // A zip with a back door, and its hash in the manifest.
-    let mut entries = stage.entries();
-    replace(&mut entries, "base/@v/v1.1.0.zip", &forged.zip());
-    let reason = stage.refused(&archive(&entries), "another zip");
+    let reason = stage.refused_with("another zip", |entries| {
+        replace(entries, "base/@v/v1.1.0.zip", &forged.zip());
+    });
     assert!(reason.contains("SECURITY ERROR"), "{reason}");
-    change_h1(&mut entries, &base.zip_h1(), &forged.zip_h1());
-    let reason = stage.refused(&archive(&entries), "another zip and its hash");
-    assert!(
-        reason.contains(&forged.zip_h1()) && reason.contains(&base.zip_h1()),
-        "{reason}"
-    );
-    assert!(reason.contains("record 301"), "{reason}");
+    let reason = stage.refused_with("another zip and its hash", |entries| {
+        replace(entries, "base/@v/v1.1.0.zip", &forged.zip());
+        restate(entries, &base.zip_h1(), &forged.zip_h1());
+    });
+    for part in [&forged.zip_h1(), &base.zip_h1(), "record 301"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
     // A sound zip of another module, and bytes that are no zip.
     for bytes in [other.zip(), b"no zip at all".to_vec()] {
-        let mut entries = stage.entries();
-        replace(&mut entries, "base/@v/v1.1.0.zip", &bytes);
-        let reason = stage.refused(&archive(&entries), "no zip of the module");
+        let reason = stage.refused_with("no zip of the module", |entries| {
+            replace(entries, "base/@v/v1.1.0.zip", &bytes);
+        });
         assert!(reason.contains("base/@v/v1.1.0.zip"), "{reason}");
     }
     // A go.mod file that requires something else.
     let changed = format!("{}\nrequire example.com/evil v1.0.0\n", base.go_mod_text());
-    let mut entries = stage.entries();
-    replace(&mut entries, "base/@v/v1.1.0.mod", changed.as_bytes());
     let new = modzip::hash_go_mod(changed.as_bytes()).to_string();
-    change_h1(&mut entries, &base.go_mod_h1(), &new);
-    let reason = stage.refused(&archive(&entries), "another go.mod");
-    assert!(
-        reason.contains(&new) && reason.contains(&base.go_mod_h1()),
-        "{reason}"
-    );
+    let reason = stage.refused_with("another go.mod", |entries| {
+        replace(entries, "base/@v/v1.1.0.mod", changed.as_bytes());
+        restate(entries, &base.go_mod_h1(), &new);
+    });
+    for part in [&new, &base.go_mod_h1()] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
     // An .info of another version.
-    let mut entries = stage.entries();
-    replace(
-        &mut entries,
-        "base/@v/v1.1.0.info",
-        b"{\"Version\":\"v9.9.9\"}",
-    );
-    assert!(
-        stage
-            .refused(&archive(&entries), "another .info")
-            .contains("v9.9.9")
-    );
+    let reason = stage.refused_with("another .info", |entries| {
+        let info = b"{\"Version\":\"v9.9.9\"}";
+        replace(entries, "base/@v/v1.1.0.info", info);
+    });
+    assert!(reason.contains("v9.9.9"), "{reason}");
     // "It is private": not by the settings here.
-    let mut entries = stage.entries();
     let trust = format!(
         "\"kind\": \"proven\",\n        \"database\": \"{DATABASE}\",\n        \"record\": 301\n"
     );
-    change_manifest(&mut entries, |json| {
-        json.replace(&trust, "\"kind\": \"unproven\"\n")
+    let reason = stage.refused_with("said to be private", |entries| {
+        restate(entries, &trust, "\"kind\": \"unproven\"\n");
     });
-    let reason = stage.refused(&archive(&entries), "said to be private");
     assert!(
         reason.contains("example.com/base@v1.1.0 is not proven"),
         "{reason}"
@@ -312,22 +312,14 @@ fn proofs_that_do_not_prove_are_refused() {
     // The same name, signed by somebody else.
     let impostor = ChecksumDatabase::new(DATABASE, 8);
     impostor.add(&library("example.com/base", "v1.1.0", &[]));
-    let mut entries = stage.entries();
-    replace(
-        &mut entries,
-        "sumdb/sum.example.com/latest",
-        &impostor.read("/latest"),
-    );
-    stage.refused(&archive(&entries), "a forged head");
-    let mut entries = stage.entries();
-    change_manifest(&mut entries, |json| {
-        json.replace(&stage.scene.database.key(), &impostor.key())
+    stage.refused_with("a forged head", |entries| {
+        let forged = impostor.read("/latest");
+        replace(entries, "sumdb/sum.example.com/latest", &forged);
     });
-    assert!(
-        stage
-            .refused(&archive(&entries), "another key")
-            .contains("another key")
-    );
+    let reason = stage.refused_with("another key", |entries| {
+        restate(entries, &stage.scene.database.key(), &impostor.key());
+    });
+    assert!(reason.contains("another key"), "{reason}");
     for name in [
         "lookup/example.com/base@v1.1.0",
         "tile/8/0/000",
@@ -335,30 +327,30 @@ fn proofs_that_do_not_prove_are_refused() {
         "tile/8/1/000.p/1",
     ] {
         // Altered: a record states another hash, a tile has another one.
-        let mut entries = stage.entries();
-        let mut content = entries[place(&entries, name)].1.clone();
-        let middle = content.len() / 4;
-        content[middle] ^= 1;
-        replace(&mut entries, name, &content);
-        stage.refused(&archive(&entries), name);
-        // Missing, in the manifest, too.
-        let mut entries = stage.entries();
-        let at = place(&entries, name);
-        let (name, content) = entries.remove(at);
-        let object = format!(
-            "    {{\n      \"path\": \"{name}\",\n      \"size\": {},\n      \"sha256\": \"{}\"\n    }}",
-            content.len(),
-            digest(&content)
-        );
-        change_manifest(&mut entries, |json| {
-            let shorter = json.replace(&format!("{object},\n"), "");
-            if shorter == json {
-                json.replace(&format!(",\n{object}"), "")
-            } else {
-                shorter
-            }
+        stage.refused_with(name, |entries| {
+            let mut content = entries[place(entries, name)].1.clone();
+            let middle = content.len() / 4;
+            content[middle] ^= 1;
+            replace(entries, name, &content);
         });
-        let reason = stage.refused(&archive(&entries), &name);
+        // Missing, in the manifest, too.
+        let reason = stage.refused_with(name, |entries| {
+            let at = place(entries, name);
+            let (name, content) = entries.remove(at);
+            let object = format!(
+                "    {{\n      \"path\": \"{name}\",\n      \"size\": {},\n      \"sha256\": \"{}\"\n    }}",
+                content.len(),
+                digest(&content)
+            );
+            change_manifest(entries, |json| {
+                let shorter = json.replace(&format!("{object},\n"), "");
+                if shorter == json {
+                    json.replace(&format!(",\n{object}"), "")
+                } else {
+                    shorter
+                }
+            });
+        });
         assert!(reason.contains("missing"), "{name}: {reason}");
     }
 }
@@ -490,7 +482,9 @@ fn an_apply_that_is_killed_is_repeated() {
     expect_done(&scene.apply("app.bundle", "killed"));
     let again = scene.apply("app.bundle", "killed");
     assert!(
-        again.stdout.contains("0 files (0 bytes) are new, 10 were"),
+        again
+            .stdout
+            .contains("0 files (0 bytes) new, 10 stored before"),
         "{}",
         again.stdout
     );

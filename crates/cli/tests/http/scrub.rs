@@ -148,7 +148,7 @@ fn an_interrupted_run_goes_on_where_it_was() {
     fs::write(&state, after(MOD)).unwrap();
     let told = ends_with(&modkeep(&scene, &["store", "scrub"]), 0);
     assert!(
-        told.contains("going on behind ") && told.contains("1 files ("),
+        told.contains("going on behind ") && told.contains("1 file ("),
         "{told}"
     );
     // That pass is over.

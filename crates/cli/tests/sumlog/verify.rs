@@ -106,7 +106,7 @@ fn nobody_is_asked_about_what_no_database_covers() {
     assert_eq!(good.code, Some(0), "{}", said(&good));
     assert!(
         good.stdout
-            .contains("1 versions proven by the checksum database, 1 covered by none"),
+            .contains("1 version proven by the checksum database, 1 covered by none"),
         "{}",
         said(&good)
     );
