@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::LockError;
+
 /// What can go wrong with the store. All of it is trouble on this side: never the client's fault, never "absent".
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -31,6 +33,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Why the directory cannot be had.
+    pub(crate) fn lock(directory: &Path) -> impl FnOnce(LockError) -> Self {
+        move |error| match error {
+            LockError::Held { holder } => Self::InUse {
+                path: directory.to_path_buf(),
+                holder,
+            },
+            LockError::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {

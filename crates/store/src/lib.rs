@@ -47,6 +47,7 @@ pub use error::StoreError;
 pub use event::{Check, CheckResult, Event, EventKind};
 pub use index::IndexEntry;
 pub use key::{FileKey, FileKind};
+pub use lock::{Lock, LockError};
 pub use pin::{Expected, FirstSightReason, Pin, PinnedFile, UncheckedReason, Verification};
 pub use quarantine::{
     Claim, Evidence, QuarantineEntry, QuarantineId, QuarantineIdError, QuarantineReason,

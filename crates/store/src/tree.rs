@@ -53,7 +53,7 @@ impl Store {
             let path = root.join(directory);
             fs::create_dir_all(&path).map_err(StoreError::io("create", &path))?;
         }
-        let lock = Lock::acquire(root)?;
+        let lock = Lock::acquire(root).map_err(StoreError::lock(root))?;
         let temporary = root.join("tmp");
         empty_directory(&temporary).map_err(StoreError::io("clean", &temporary))?;
         let running = root.join("running");

@@ -1,13 +1,13 @@
 use std::path::{Path, PathBuf};
 
 use gomod::ModuleVersion;
+use store::Lock;
 use sumdb::BoxError;
 use sumdb::log::{Heads, LogReader, LogRecord, LogStore, Sizes};
 use sumdb::tlog::{Hash, RecordText};
 
 use crate::cosign::Cosignature;
 use crate::files::{LogFiles, published_path, records_path, signed_path};
-use crate::lock::Lock;
 use crate::records::RecordWriter;
 use crate::{SumlogError, heads};
 
@@ -30,7 +30,7 @@ impl LogDisk {
         if let Some(parent) = signed.parent() {
             heads::create_directory(parent)?;
         }
-        let lock = Lock::acquire(directory)?;
+        let lock = Lock::acquire(directory).map_err(SumlogError::lock(directory))?;
         let records = RecordWriter::open(&records_path(directory))?;
         let files = LogFiles::of_writer(directory)?;
         // The names of the files must last as long as what is written into them.

@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use store::LockError;
 use sumdb::log::Rejection;
 
 use crate::witness::CosignatureError;
@@ -80,6 +81,25 @@ pub enum SumlogError {
 }
 
 impl SumlogError {
+    /// Why the directory cannot be had.
+    pub(crate) fn lock(directory: &Path) -> impl FnOnce(LockError) -> Self {
+        move |error| match error {
+            LockError::Held { holder } => Self::InUse {
+                path: directory.to_path_buf(),
+                holder,
+            },
+            LockError::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {

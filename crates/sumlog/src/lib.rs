@@ -33,7 +33,6 @@ mod files;
 mod hashes;
 mod heads;
 mod keys;
-mod lock;
 mod log;
 mod name;
 mod records;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -30,6 +31,8 @@ struct CutOff {
     disk: LogDisk,
     steps_left: usize,
     cut: Cut,
+    /// Whether the process is killed there: then it tells what it has signed while it can.
+    kills: bool,
     signed: Vec<Heads>,
 }
 
@@ -42,10 +45,23 @@ impl CutOff {
         self.steps_left -= 1;
         None
     }
-}
 
-fn power_cut<T>() -> Result<T, BoxError> {
-    Err("power cut".into())
+    fn power_cut<T>(&self) -> Result<T, BoxError> {
+        if self.kills {
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::KILL)?;
+        }
+        Err("power cut".into())
+    }
+
+    /// Appends four batches, or as much of them as there is time for.
+    fn run(&mut self, keys: &KeyRing) -> Result<(), sumdb::Error> {
+        let mut writer = LogWriter::open(copy(keys).into_log_keys(), self)?;
+        for batch in [0..1, 1..4, 4..9, 9..30] {
+            writer.append(&entries(batch), self)?;
+        }
+        Ok(())
+    }
 }
 
 impl LogReader for CutOff {
@@ -71,12 +87,12 @@ impl LogStore for CutOff {
     fn append_records(&mut self, first: u64, records: &[LogRecord]) -> Result<(), BoxError> {
         let written = match self.turn() {
             None => return self.disk.append_records(first, records),
-            Some(Cut::Before) => return power_cut(),
+            Some(Cut::Before) => return self.power_cut(),
             Some(Cut::Half) => records.get(..records.len() / 2).unwrap_or_default(),
             Some(Cut::After) => records,
         };
         self.disk.append_records(first, written)?;
-        power_cut()
+        self.power_cut()
     }
 
     fn write_hashes(&mut self, first: u64, hashes: &[Hash]) -> Result<(), BoxError> {
@@ -92,7 +108,7 @@ impl LogStore for CutOff {
             }
             Some(Cut::After) => self.disk.write_hashes(first, hashes)?,
         }
-        power_cut()
+        self.power_cut()
     }
 
     fn signed(&self) -> Result<Option<Heads>, BoxError> {
@@ -102,6 +118,9 @@ impl LogStore for CutOff {
     fn swap_signed(&mut self, old: Option<&Heads>, new: &Heads) -> Result<bool, BoxError> {
         // It was signed: whatever happens now, somebody might have seen it.
         self.signed.push(new.clone());
+        if self.kills {
+            tell(new);
+        }
         match self.turn() {
             None => return self.disk.swap_signed(old, new),
             Some(Cut::Before | Cut::Half) => {}
@@ -109,7 +128,7 @@ impl LogStore for CutOff {
                 self.disk.swap_signed(old, new)?;
             }
         }
-        power_cut()
+        self.power_cut()
     }
 
     fn publish(&mut self, heads: &Heads) -> Result<(), BoxError> {
@@ -118,7 +137,7 @@ impl LogStore for CutOff {
             Some(Cut::Before | Cut::Half) => {}
             Some(Cut::After) => self.disk.publish(heads)?,
         }
-        power_cut()
+        self.power_cut()
     }
 }
 
@@ -135,15 +154,10 @@ fn run_until_cut(
         disk: LogDisk::open(&directory, None).unwrap(),
         steps_left: steps,
         cut,
+        kills: false,
         signed: Vec::new(),
     };
-    let ran = (|| {
-        let mut writer = LogWriter::open(copy(keys).into_log_keys(), &mut store)?;
-        for batch in [0..1, 1..4, 4..9, 9..30] {
-            writer.append(&entries(batch), &mut store)?;
-        }
-        Ok::<_, sumdb::Error>(())
-    })();
+    let ran = store.run(keys);
     for heads in &store.signed {
         promises.note_heads(heads);
     }
@@ -166,19 +180,51 @@ fn a_cut_at_every_step_loses_no_promise() {
             cuts += 1;
             // A second crash while the first one is being repaired.
             run_until_cut(data.path(), &keys, steps / 3, cut, &mut promises);
-            let log = open(data.path(), &keys);
-            runtime.block_on(async {
-                for entry in entries(0..30) {
-                    log.append(entry).await.unwrap();
-                }
-                log.close().await;
-            });
-            promises.are_kept_by(&files(data.path()));
-            let size = runtime.block_on(sound_size(data.path(), keys.verifier()));
+            let size = runtime.block_on(complete(data.path(), &keys, &promises));
             assert_eq!(size, 30, "{cut:?} after {steps} steps");
         }
     }
     assert!(cuts >= 54, "{cuts}");
+}
+
+/// Appends what is missing, and checks that the log keeps what was promised. Gives its size.
+async fn complete(data: &Path, keys: &KeyRing, promises: &Promises) -> u64 {
+    let log = open(data, keys);
+    for entry in entries(0..30) {
+        log.append(entry).await.unwrap();
+    }
+    log.close().await;
+    promises.are_kept_by(&files(data));
+    sound_size(data, keys.verifier()).await
+}
+
+#[test]
+fn a_process_killed_at_every_step_loses_no_promise() {
+    let runtime = testing_runtime();
+    let mut kills = 0;
+    for cut in [Cut::Before, Cut::Half, Cut::After] {
+        for steps in 0.. {
+            let data = tempfile::tempdir().unwrap();
+            let keys = new_keys();
+            let output = child("child_that_is_killed_at_a_step", data.path(), &keys)
+                .env(CHILD_STEP, format!("{cut:?} {steps}"))
+                .output()
+                .unwrap();
+            if output.status.success() {
+                assert!(steps >= 18, "only {steps} steps");
+                break;
+            }
+            assert_eq!(output.status.signal(), Some(9), "{output:?}");
+            kills += 1;
+            let mut promises = Promises::default();
+            for line in String::from_utf8_lossy(&output.stdout).lines() {
+                note_line(line, &mut promises);
+            }
+            let size = runtime.block_on(complete(data.path(), &keys, &promises));
+            assert_eq!(size, 30, "{cut:?} after {steps} steps");
+        }
+    }
+    assert!(kills >= 54, "{kills}");
 }
 
 fn testing_runtime() -> tokio::runtime::Runtime {
@@ -190,18 +236,63 @@ fn testing_runtime() -> tokio::runtime::Runtime {
 
 const CHILD_DATA: &str = "MODKEEP_TEST_SUMLOG_DATA";
 const CHILD_KEYS: &str = "MODKEEP_TEST_SUMLOG_KEYS";
+const CHILD_STEP: &str = "MODKEEP_TEST_SUMLOG_STEP";
+
+/// This program, to run one of its tests.
+fn child(test: &str, data: &Path, keys: &KeyRing) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let test = format!("crashes::{test}");
+    command
+        .args(["--exact", &test, "--ignored", "--nocapture"])
+        .env(CHILD_DATA, data)
+        .env(CHILD_KEYS, keys.reveal().unwrap().as_str())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
+/// What its parent asked the child of a test to do.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the child of a test learns from its environment what to do"
+)]
+fn asked(name: &str) -> String {
+    std::env::var(name).expect("run by its parent")
+}
+
+/// Says that a head was shown, so that the process that reads along can hold the log to it.
+#[expect(clippy::print_stdout, reason = "what the parent of a child reads")]
+fn tell(heads: &Heads) {
+    let tree = heads.tree().unwrap();
+    println!("\nHEAD {} {}", tree.size(), tree.root());
+}
+
+/// What the killed process does: appends until the step at which it kills itself.
+#[test]
+#[ignore = "run by the test whose child it is"]
+fn child_that_is_killed_at_a_step() {
+    let keys = KeyRing::parse(&asked(CHILD_KEYS)).unwrap();
+    let step = asked(CHILD_STEP);
+    let (cut, steps) = step.split_once(' ').unwrap();
+    let cuts = [Cut::Before, Cut::Half, Cut::After];
+    let cut = cuts.into_iter().find(|known| format!("{known:?}") == cut);
+    let directory = name().directory(Path::new(&asked(CHILD_DATA)));
+    let mut store = CutOff {
+        disk: LogDisk::open(&directory, None).unwrap(),
+        steps_left: steps.parse().unwrap(),
+        cut: cut.unwrap(),
+        kills: true,
+        signed: Vec::new(),
+    };
+    store.run(&keys).unwrap();
+}
 
 /// What the killed process does: appends for as long as it lives, and tells every head it has seen published.
 #[test]
 #[ignore = "run by the test that kills it"]
-#[expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "the child of a test learns from its environment what to do, and tells its parent what it promised"
-)]
 fn child_that_appends_until_it_is_killed() {
-    let data = PathBuf::from(std::env::var(CHILD_DATA).expect("run by its parent"));
-    let keys = KeyRing::parse(&std::env::var(CHILD_KEYS).expect("run by its parent")).unwrap();
+    let data = PathBuf::from(asked(CHILD_DATA));
+    let keys = KeyRing::parse(&asked(CHILD_KEYS)).unwrap();
     let log = open(&data, &keys);
     testing_runtime().block_on(async {
         let first = files(&data).count().unwrap();
@@ -212,8 +303,7 @@ fn child_that_appends_until_it_is_killed() {
             for appended in futures_util::future::join_all(appends).await {
                 appended.unwrap();
             }
-            let tree = log.published().unwrap().unwrap().tree().unwrap();
-            println!("\nHEAD {} {}", tree.size(), tree.root());
+            tell(&log.published().unwrap().unwrap());
         }
     });
 }
@@ -225,17 +315,7 @@ fn a_process_killed_at_any_time_forsakes_no_head_it_has_shown() {
     let mut promises = Promises::default();
     let mut sizes = HashSet::new();
     for round in 0..25_u64 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "crashes::child_that_appends_until_it_is_killed",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(CHILD_DATA, data.path())
-            .env(CHILD_KEYS, keys.reveal().unwrap().as_str())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+        let mut child = child("child_that_appends_until_it_is_killed", data.path(), &keys)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
