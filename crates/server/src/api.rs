@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use store::Provenance;
 
+use crate::doctor::Diagnosed;
 use crate::hooks::Receipt;
 use crate::intake::Accepted;
 use crate::operator::{OFFLINE, Offline, Order, Report};
@@ -102,7 +103,7 @@ const OPERATIONS: &[Operation] = &[
         parameters: &[],
         body: None,
         answer: (
-            json::<Document>(),
+            json::<Diagnosed>(),
             "what `modkeep doctor --format json` tells, about this server; one run at a time, shared by all who ask, texts in the language of Accept-Language (en or zh)",
         ),
         failures: &[("503", "the probes could not be run")],

@@ -4,6 +4,8 @@
 //! answer is about what the server's fetches meet. One run at a time; who asks meanwhile shares it, and a result that is a
 //! few seconds old is given again, so that nobody can make the server probe its upstreams all the time.
 
+mod answer;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,6 +25,8 @@ use serde_json::{Value, json};
 
 use crate::ops::Failed;
 use crate::state::State;
+
+pub(crate) use answer::Diagnosed;
 
 /// The most time a run takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -244,7 +248,8 @@ pub(crate) async fn answer(
     let done = run
         .await
         .ok_or_else(|| unavailable("the probes ended before their time"))?;
-    let document = document(&done, lang(&headers));
+    let document: Diagnosed = serde_json::from_value(document(&done, lang(&headers)))
+        .map_err(|error| unavailable(&format!("the diagnosis is not as described: {error}")))?;
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(document)).into_response())
 }
 
