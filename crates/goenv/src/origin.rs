@@ -35,6 +35,11 @@ pub enum Origin {
         /// Line, from 1, where it is a line that says so.
         line: Option<usize>,
     },
+    /// Looked for: the nearest one in a directory or above it.
+    Nearest {
+        /// The directory.
+        to: PathBuf,
+    },
     /// Another setting.
     Inherited {
         /// That setting.
@@ -56,6 +61,7 @@ impl fmt::Display for Origin {
                 line: Some(line),
             } => write!(f, "{}:{line}", path.display()),
             Self::ProjectFile { path, line: None } => path.display().fmt(f),
+            Self::Nearest { to } => write!(f, "nearest to {}", to.display()),
             Self::Inherited { from } => write!(f, "inherited from {from}"),
             Self::Default => f.write_str("default"),
         }

@@ -17,6 +17,57 @@ use goenv::{Environment, GoEnv, Key, Origin};
 use serde_json::Value;
 use support::{go_command, go_program, some};
 
+#[test]
+fn the_module_and_the_workspace_in_force_are_those_of_go() {
+    let machine = Machine::new();
+    machine.write("alone/go.mod", "module alone.test\n\ngo 1.21\n");
+    machine.write("alone/pkg/x.go", "package pkg\n");
+    machine.write("space/go.work", "go 1.21\n\nuse ./a\n");
+    machine.write("space/a/go.mod", "module a.test\n\ngo 1.21\n");
+    machine.write("space/a/deep/x.go", "package deep\n");
+    let mut compared = 0;
+    for directory in [
+        "alone",
+        "alone/pkg",
+        "space",
+        "space/a",
+        "space/a/deep",
+        "work",
+    ] {
+        for gowork in [None, Some("off"), Some("auto"), Some("@/space/go.work")] {
+            let mut pairs = vec![("HOME", "@/home"), ("GOTOOLCHAIN", "local")];
+            pairs.extend(gowork.map(|value| ("GOWORK", value)));
+            let variables = machine.variables(&pairs);
+            let output = go_command()
+                .args(["env", "-json", "GOMOD", "GOWORK"])
+                .envs(variables.clone())
+                .current_dir(machine.path(directory))
+                .output()
+                .unwrap();
+            let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let report = goenv::report::Report::collect(goenv::report::Machine {
+                process: None,
+                ..goenv::report::Machine::this(
+                    Environment::from_pairs(variables),
+                    machine.path(directory),
+                )
+            });
+            let value = |name: &str| report.row(name).map_or("", |row| row.value.as_str());
+            let what = format!("{directory} {gowork:?}");
+            // In a workspace without a module of its own `go` names none.
+            if !(directory == "space" && said["GOMOD"] == "/dev/null") {
+                let module = said["GOMOD"].as_str().unwrap().replace("/dev/null", "");
+                assert_eq!(value("GOMOD"), module, "{what}");
+            }
+            // Where none is found `go` prints nothing; what was asked for is shown here.
+            let work = value("GOWORK").trim_start_matches("auto");
+            assert_eq!(work, said["GOWORK"], "{what}");
+            compared += 1;
+        }
+    }
+    println!("{compared} directories compared with go env");
+}
+
 type Variables = Vec<(String, String)>;
 
 /// A directory with a home, Go trees and links to `go`, thrown away at the end.

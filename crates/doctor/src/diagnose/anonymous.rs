@@ -89,9 +89,13 @@ fn internal_hosts(diagnosis: &Diagnosis) -> Vec<String> {
         ]
         .iter()
         .any(|key| key.name() == row.name);
-        for word in row
-            .value
-            .split(|c: char| c.is_whitespace() || ",|;'\"".contains(c))
+        let shadowed = row.shadowed.iter().map(|one| one.value.as_str());
+        let elsewhere = row.elsewhere.iter().filter_map(|one| one.value.as_deref());
+        let values = std::iter::once(row.value.as_str())
+            .chain(shadowed)
+            .chain(elsewhere);
+        for word in values
+            .flat_map(|value| value.split(|c: char| c.is_whitespace() || ",|;'\"".contains(c)))
         {
             if is_patterns {
                 add(word.split('/').next().unwrap_or_default());

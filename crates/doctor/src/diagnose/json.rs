@@ -136,6 +136,11 @@ fn row_json(row: &Row) -> Value {
         "set_by": set_by.collect::<Vec<_>>(),
         "shadowed": shadowed.collect::<Vec<_>>(),
         "ignored": row.is_ignored,
+        "elsewhere": row.elsewhere.iter().map(|running| json!({
+            "process": running.id,
+            "name": running.program,
+            "value": running.redacted_value(),
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use fault::Lang;
 use goenv::Origin;
-use goenv::report::{Row, Source};
+use goenv::report::{Row, Running, Source};
 
 use super::words::word;
 
@@ -21,12 +21,27 @@ pub(super) fn row(row: &Row, lang: Lang) -> String {
     )
 }
 
+/// A process that runs with another value.
+pub(super) fn elsewhere(row: &Row, running: &Running, lang: Lang) -> String {
+    let process = format!("{} ({})", running.program, running.id);
+    let value = running.redacted_value();
+    let (key, value) = match &value {
+        Some(value) => ("running", value.as_str()),
+        None => ("running-without", ""),
+    };
+    word(lang, "origin", key)
+        .replace("{process}", &process)
+        .replace("{name}", &row.name)
+        .replace("{value}", value)
+}
+
 /// Where a value was set.
 pub(super) fn origin(origin: &Origin, lang: Lang) -> String {
     let filled = |key, value: &str| word(lang, "origin", key).replace("{}", value);
     match origin {
         Origin::Environment { name } => filled("environment", name),
         Origin::Inherited { from } => filled("inherited", from.name()),
+        Origin::Nearest { to } => filled("nearest", &to.display().to_string()),
         Origin::Default => word(lang, "origin", "default").to_owned(),
         Origin::UserFile { .. } | Origin::GorootFile { .. } | Origin::ProjectFile { .. } => {
             origin.to_string()

@@ -4,7 +4,7 @@ use fault::{Lang, Severity};
 use goenv::report::Row;
 use goenv::{Key, Origin, Shell};
 
-use super::origin::{origin, row};
+use super::origin::{elsewhere, origin, row};
 use super::page::Page;
 use super::words::word;
 use super::{Cause, Diagnosis, Health, Requirement, Step};
@@ -30,6 +30,9 @@ const SHOWN: [Key; 5] = [
     Key::GOSUMDB,
     Key::GONOSUMDB,
 ];
+
+/// Most processes shown that run with another value of one setting.
+const ELSEWHERE: usize = 3;
 
 /// Most evidence shown for one cause.
 const EVIDENCE: usize = 6;
@@ -75,6 +78,9 @@ impl Diagnosis {
                 for shadowed in &one.shadowed {
                     let from = origin(&shadowed.origin, lang);
                     out.line(2, &format!("< {} ({from})", shadowed.redacted_value()));
+                }
+                for running in one.elsewhere.iter().take(ELSEWHERE) {
+                    out.line(2, &elsewhere(one, running, lang));
                 }
             }
         }
@@ -225,7 +231,7 @@ fn one_line(text: &str) -> String {
 fn is_shown(row: &Row) -> bool {
     let is_set = row.origin != Origin::Default && !matches!(row.origin, Origin::Inherited { .. });
     let counts = SHOWN.iter().any(|key| key.name() == row.name) && !row.value.is_empty();
-    counts || (is_set && row.name != "GOROOT" && row.name != "HOME")
+    counts || (is_set && !matches!(row.name.as_str(), "GOROOT" | "HOME" | "GOMOD"))
 }
 
 fn outcome(step: &Step, lang: Lang) -> String {

@@ -10,6 +10,7 @@ mod git;
 mod machine;
 mod project;
 mod provenance;
+mod running;
 mod toolchains;
 
 pub use auto_config::AutoConfig;
@@ -18,6 +19,7 @@ pub use directories::{Directory, effective_user};
 pub use git::{Git, GitValue};
 pub use machine::Machine;
 pub use provenance::{Provenance, SetBy, Source};
+pub use running::Running;
 pub use toolchains::{GoProgram, Toolchains, Wanted};
 
 pub(crate) use machine::read_text;
@@ -48,6 +50,8 @@ pub struct Row {
     pub shadowed: Vec<Shadowed>,
     /// True when go does not look at this variable.
     pub is_ignored: bool,
+    /// Processes of this machine that run with another value.
+    pub elsewhere: Vec<Running>,
 }
 
 impl Row {
@@ -66,6 +70,7 @@ impl std::fmt::Debug for Row {
             .field("origin", &self.origin)
             .field("set_by", &sources)
             .field("shadowed", &self.shadowed)
+            .field("elsewhere", &self.elsewhere)
             .finish_non_exhaustive()
     }
 }
@@ -121,6 +126,8 @@ impl Report {
         let provenance = Provenance::read(&machine);
         let toolchains = Toolchains::read(&machine, &go);
         let mut rows = rows(&machine, &go, &provenance);
+        project::workspace(&machine, &go, &mut rows);
+        running::compare(&machine, &mut rows);
         rows.extend(project::rows(&machine, &go, &toolchains));
         Self {
             rows,
@@ -165,6 +172,7 @@ fn rows(machine: &Machine, go: &GoEnv, provenance: &Provenance) -> Vec<Row> {
         set_by: set_by(&setting.origin, &setting.value),
         shadowed: setting.shadowed.clone(),
         is_ignored: false,
+        elsewhere: Vec::new(),
     });
     let variables = VARIABLES.iter().filter_map(|&(name, is_ignored)| {
         let value = machine.environment.non_empty(name)?;
@@ -177,6 +185,7 @@ fn rows(machine: &Machine, go: &GoEnv, provenance: &Provenance) -> Vec<Row> {
             set_by: provenance.of(name, value),
             shadowed: Vec::new(),
             is_ignored,
+            elsewhere: Vec::new(),
         })
     });
     settings.chain(variables).collect()

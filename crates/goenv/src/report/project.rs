@@ -3,10 +3,10 @@
 use gomod::gover;
 
 use super::machine::Machine;
-use super::toolchains::Toolchains;
+use super::toolchains::{Toolchains, above};
 use super::{Row, SetBy};
 use crate::key::Key;
-use crate::origin::Origin;
+use crate::origin::{Origin, Shadowed};
 use crate::settings::GoEnv;
 
 /// Flags that decide where modules come from.
@@ -20,6 +20,7 @@ const WORK_VENDOR_BY_DEFAULT: &str = "1.22";
 /// One row for each flag and each line.
 pub(super) fn rows(machine: &Machine, go: &GoEnv, toolchains: &Toolchains) -> Vec<Row> {
     let mut rows: Vec<Row> = flags(go).collect();
+    rows.extend(main_module(machine));
     let Some(wanted) = &toolchains.wanted else {
         return rows;
     };
@@ -79,6 +80,54 @@ fn row(name: &str, value: &str, origin: Origin) -> Row {
         set_by: Vec::<SetBy>::new(),
         shadowed: Vec::new(),
         is_ignored: false,
+        elsewhere: Vec::new(),
+    }
+}
+
+/// The go.mod of the module that the directory lies in; without one, `go` works outside of modules.
+fn main_module(machine: &Machine) -> Option<Row> {
+    let path = above(&machine.directory, "go.mod")?;
+    let nearest = Origin::Nearest {
+        to: machine.directory.clone(),
+    };
+    Some(row("GOMOD", &path.to_string_lossy(), nearest))
+}
+
+/// Which go.work is in force: unless GOWORK names one it is looked for, and `off` passes over the one that is there.
+pub(super) fn workspace(machine: &Machine, go: &GoEnv, rows: &mut [Row]) {
+    let Some(row) = rows.iter_mut().find(|row| row.name == "GOWORK") else {
+        return;
+    };
+    let Some(found) = above(&machine.directory, "go.work") else {
+        return;
+    };
+    let value = found.to_string_lossy().into_owned();
+    let nearest = Origin::Nearest {
+        to: machine.directory.clone(),
+    };
+    match go.value(Key::GOWORK) {
+        "" | "auto" => {
+            let was_set = row.origin != Origin::Default;
+            let before = std::mem::replace(&mut row.value, value);
+            let origin = std::mem::replace(&mut row.origin, nearest);
+            if was_set {
+                row.shadowed.insert(
+                    0,
+                    Shadowed {
+                        value: before,
+                        origin,
+                    },
+                );
+            }
+        }
+        named if named != value => row.shadowed.insert(
+            0,
+            Shadowed {
+                value,
+                origin: nearest,
+            },
+        ),
+        _ => {}
     }
 }
 
@@ -90,7 +139,7 @@ mod tests {
     use crate::environment::Environment;
     use crate::report::Report;
 
-    fn rows_in(directory: &Path, pairs: &[(&str, &str)]) -> Vec<String> {
+    fn rows_of(directory: &Path, pairs: &[(&str, &str)]) -> Vec<Row> {
         let mut all = vec![("GOENV", "off"), ("HOME", "/nonexistent")];
         all.extend(pairs);
         let machine = Machine {
@@ -100,9 +149,13 @@ mod tests {
             process: None,
             patience: std::time::Duration::from_secs(3),
         };
-        let report = Report::collect(machine);
+        Report::collect(machine).rows
+    }
+
+    fn rows_in(directory: &Path, pairs: &[(&str, &str)]) -> Vec<String> {
+        let rows = rows_of(directory, pairs);
         let base = format!("{}/", directory.display());
-        let of_project = report.rows.iter().filter(|row| {
+        let of_project = rows.iter().filter(|row| {
             row.name.starts_with('-') || matches!(row.origin, Origin::ProjectFile { .. })
         });
         of_project
@@ -137,6 +190,35 @@ mod tests {
         assert_eq!(rows_in(directory.path(), &[])[2], "-mod=vendor go.mod:3");
         write("go.work", "go 1.21\n\nuse .\n");
         assert_eq!(rows_in(directory.path(), &[]), ["go=1.21 go.work:1"]);
+        let named = |pairs: &[(&str, &str)]| {
+            let all = rows_of(directory.path(), pairs);
+            let row = all.iter().find(|row| row.name == "GOWORK").unwrap();
+            let base = format!("{}/", directory.path().display());
+            let shadowed = row.shadowed.iter().map(ToString::to_string);
+            [format!("{} ({})", row.value, row.origin)]
+                .into_iter()
+                .chain(shadowed)
+                .map(|text| {
+                    text.replace(&base, "")
+                        .replace(base.trim_end_matches('/'), ".")
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[]), ["go.work (nearest to .)"]);
+        assert_eq!(
+            named(&[("GOWORK", "off")]),
+            [
+                "off (environment variable GOWORK)",
+                "go.work (nearest to .)"
+            ]
+        );
+        assert_eq!(
+            named(&[("GOWORK", "auto")]),
+            [
+                "go.work (nearest to .)",
+                "auto (environment variable GOWORK)"
+            ]
+        );
         let off = [("GO111MODULE", "off"), ("GOFLAGS", "-modfile=x.mod")];
         assert_eq!(
             rows_in(directory.path(), &off),

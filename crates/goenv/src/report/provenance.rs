@@ -326,22 +326,28 @@ fn ancestors(machine: &Machine, mut id: u32) -> Vec<Process> {
             break;
         };
         id = parent;
-        let Ok(bytes) = std::fs::read(machine.system(&format!("/proc/{id}/environ"))) else {
+        let Some(variables) = variables_of(machine, id) else {
             break;
         };
-        let variables = bytes.split(|b| *b == 0).filter_map(|entry| {
-            let entry = String::from_utf8_lossy(entry);
-            let (name, value) = entry.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        });
         let name = read_text(&machine.system(&format!("/proc/{id}/comm"))).unwrap_or_default();
         found.push(Process {
             id,
             name: name.trim().to_owned(),
-            variables: variables.collect(),
+            variables,
         });
     }
     found
+}
+
+/// The environment a process was started with, where it may be read.
+pub(super) fn variables_of(machine: &Machine, id: u32) -> Option<Vec<(String, String)>> {
+    let bytes = std::fs::read(machine.system(&format!("/proc/{id}/environ"))).ok()?;
+    let variables = bytes.split(|b| *b == 0).filter_map(|entry| {
+        let entry = String::from_utf8_lossy(entry);
+        let (name, value) = entry.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    Some(variables.collect())
 }
 
 /// The name of a process may hold anything, so the fields are counted from behind its parenthesis.
