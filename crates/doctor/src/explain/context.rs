@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem;
 
 use super::clean::Line;
 
@@ -103,6 +104,7 @@ impl Context {
                 *context.flag(*cue) = true;
             }
         }
+        context.go |= text.starts_with(b"go: ") || memmem::find(text, b"\ngo: ").is_some();
         let lines = text
             .split(|b| *b == b'\n')
             .filter(|line| !line.trim_ascii().is_empty())
@@ -144,6 +146,7 @@ impl Context {
                 word_start && value.starts_with(|c: char| c.is_ascii_alphanumeric())
             })
         };
+        self.go |= text.starts_with("go: ");
         self.http_proxy |= set("http_proxy=");
         self.https_proxy |= set("https_proxy=") || set("all_proxy=");
         for value in text.split("goproxy=").skip(1) {

@@ -24,6 +24,11 @@ impl Failure {
             ("no such host", Failure::NoSuchHost),
             ("name or service not known", Failure::NoSuchHost),
             ("nodename nor servname provided", Failure::NoSuchHost),
+            ("host not found", Failure::NoSuchHost),
+            (
+                "a non-recoverable error occurred during a database lookup",
+                Failure::Misbehaving,
+            ),
             ("no address associated with hostname", Failure::NoSuchHost),
             ("name does not resolve", Failure::NoSuchHost),
             (
@@ -259,7 +264,9 @@ pub(crate) fn bare_phrase(text: &str) -> Option<u16> {
     let text = text
         .trim_start_matches(['"', '\''])
         .strip_prefix(':')?
-        .trim();
+        .trim()
+        // Old releases put the whole of it in parentheses.
+        .trim_end_matches([')', '`', '\'']);
     let text = text.strip_prefix("proxyconnect tcp: ").unwrap_or(text);
     if text.starts_with("proxy authentication") {
         return Some(407);

@@ -157,6 +157,9 @@ fn home(case: &Case) -> Verdicts {
         "$home not set",
         "cannot find gopath",
         "gopath entry is relative",
+        "gomodcache entry is relative",
+        "gocache is not an absolute path",
+        "gocache environment variable is relative",
         "could not determine home directory",
         "user: current user's home directory",
     ];
@@ -228,7 +231,8 @@ fn gopath(case: &Case) -> Verdicts {
 /// `package X: …` is the wording of GOPATH mode. A connection that fails there would have gone through a proxy in module
 /// mode; any other inner error is the cause itself.
 fn with_inner(case: &Case) -> Verdicts {
-    let inner: [super::Rule; 5] = [
+    let inner: [super::Rule; 6] = [
+        super::http_proxy::judge,
         super::tls::judge,
         super::dns::judge,
         super::tcp::judge,

@@ -70,7 +70,7 @@ fn damaged(case: &Case) -> Verdicts {
         "go: ",
         "'origin'",
     ]);
-    match client.any(WORDS).filter(|_| in_cache) {
+    match client.any(WORDS).filter(|_| in_cache || case.log.go) {
         Some((at, words)) => {
             found(Label::DiskCacheCorrupt, 0.9, at, words).or(Label::AuthRepoNotFound, 0.2)
         }

@@ -171,6 +171,10 @@ fn credentials(case: &Case) -> Verdicts {
     ];
     let client = &case.client;
     let asked = client.any(&[
+        "goauth=",
+        "goauth command",
+        "goauth encountered",
+        "git credential fill",
         "could not read username",
         "terminal prompts disabled",
         "no credentials",

@@ -43,11 +43,12 @@ fn malformed(case: &Case) -> Verdicts {
         .after("parse \"")
         .is_some_and(|value| value.contains('@') || value.contains("proxy"));
     match client
-        .line_with("invalid port")
+        .any(&["invalid port", "invalid userinfo", "invalid url escape"])
         .filter(|_| credentials || client.has("proxyconnect"))
     {
-        Some(at) => found(Label::HttpproxyMalformed, 0.85, at, "invalid port")
-            .or(Label::CfgGoproxySyntax, 0.3),
+        Some((at, words)) => {
+            found(Label::HttpproxyMalformed, 0.85, at, words).or(Label::CfgGoproxySyntax, 0.3)
+        }
         None => Verdicts::new(),
     }
 }

@@ -47,6 +47,7 @@ const PLAIN: &[(&str, Label)] = &[
         "major version without preceding tag must be v0",
         Label::ModMajorSuffix,
     ),
+    ("/go.mod and ...", Label::ModMajorSuffix),
     ("module contains a go.mod file", Label::ModMajorSuffix),
     ("+incompatible suffix not allowed", Label::ModMajorSuffix),
     (

@@ -42,12 +42,16 @@ fn release(case: &Case) -> Verdicts {
         "higher than the running go",
         "go version used to build",
         "file requires newer go version",
+        "maximum version supported by",
+        "maximum supported go version",
     ];
     const WANTED: &[&str] = &[
         "invalid toolchain",
         "invalid gotoolchain",
         "no releases found for go",
         "golang.org/toolchain@",
+        "too many toolchain switches",
+        "is not a toolchain version",
     ];
     let client = &case.client;
     if let Some((at, words)) = client.any(OLD_READER) {
@@ -203,6 +207,7 @@ fn outside(case: &Case) -> Verdicts {
         "outside a module",
         "does not contain main module",
         "not in a module",
+        "is contained in a module that is not one of the workspace modules",
         "no go.mod file",
         "working directory is not part of a module",
         "does not contain modules listed in go.work",
@@ -217,7 +222,6 @@ fn outside(case: &Case) -> Verdicts {
         "cannot determine module path",
         "there is no go.mod",
         "outside modules listed in go.work",
-        "current directory is contained in a module that is not one of the workspace modules",
     ];
     let client = &case.client;
     match client.any(WORDS).filter(|(_, words)| {
@@ -256,8 +260,21 @@ fn directories(case: &Case) -> Verdicts {
     let local = client
         .any(&named)
         .or_else(|| client.any(&relative).filter(|_| client.has("go.mod")));
-    match local.filter(|_| client.has_any(GONE)) {
-        Some((at, words)) => found(Label::ProjReplaceMissingDir, 0.94, at, words),
+    if let Some((at, words)) = local.filter(|_| client.has_any(GONE)) {
+        return found(Label::ProjReplaceMissingDir, 0.94, at, words);
+    }
+    let absent = |text: &str| {
+        let (_, rest) = text.split_once("open ")?;
+        let (file, error) = rest.split_once("go.mod: ")?;
+        let rooted = file.starts_with('/') || file.contains(":\\") || file.starts_with("..");
+        (rooted && !file.contains("/pkg/mod/") && GONE.iter().any(|gone| error.contains(gone)))
+            .then_some(())
+    };
+    match client.lower().position(|text| absent(text).is_some()) {
+        // Go looks for the project's own go.mod without opening it first: this one is named in a replace line.
+        Some(at) => {
+            found(Label::ProjReplaceMissingDir, 0.8, at, "go.mod: ").or(Label::ProjNoGomod, 0.45)
+        }
         None => Verdicts::new(),
     }
 }

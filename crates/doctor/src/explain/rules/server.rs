@@ -123,6 +123,14 @@ fn body(case: &Case) -> Verdicts {
     if let Some((at, words)) = client.any(&["captive portal", "redirected to login"]) {
         return found(Label::CaptivePortalHtml, 0.85, at, words);
     }
+    if let Some((at, words)) = client
+        .any(&["stopped after 10 redirects", "maximum (50) redirects"])
+        .filter(|_| case.is_about_modules())
+    {
+        return found(Label::CaptivePortalHtml, 0.7, at, words)
+            .or(Label::Goproxy4xx, 0.4)
+            .by_server();
+    }
     damaged(case)
 }
 
@@ -138,6 +146,7 @@ fn damaged(case: &Case) -> Verdicts {
         "zip: format error",
         "checksum error",
         "zlib: invalid",
+        "has unexpected file",
     ];
     const ODD: &[&str] = &[
         "invalid response from proxy",
@@ -150,8 +159,7 @@ fn damaged(case: &Case) -> Verdicts {
         "parsing go.mod: missing module line",
     ];
     let client = &case.client;
-    let ours = case.is_about_modules() || case.log.fragment;
-    if !ours {
+    if !case.may_be_about_modules() {
         return Verdicts::new();
     }
     if let Some((at, words)) = client.any(CORRUPT) {
@@ -330,7 +338,7 @@ fn other(case: &Case) -> Verdicts {
         ("400 bad request", 400),
     ];
     let client = &case.client;
-    if !case.is_about_modules() && !case.log.fragment {
+    if !case.may_be_about_modules() {
         return Verdicts::new();
     }
     let git = client.has_any(&["fatal: ", "unable to access", "remote: ", "rpc failed"]);

@@ -87,7 +87,7 @@ fn answered(case: &Case, status: &Status) -> Verdicts {
             _ => verdicts(Label::SumdbProxyUnsupported, 0.93).or(Label::Sumdb5xx, 0.2),
         };
     }
-    let private = url::looks_private(&path) || is_hidden(case);
+    let private = url::looks_private(&path) || is_hidden(case, &path);
     match status.code {
         404 | 410 if status.url.text.contains("/sumdb/") && status.url.text.contains("/tile/") => {
             verdicts(Label::SumdbProxyUnsupported, 0.75).or(Label::Sumdb404, 0.45)
@@ -116,7 +116,7 @@ fn answered(case: &Case, status: &Status) -> Verdicts {
 }
 
 /// The server could not see the repository, which the client evidently has: it is private.
-fn is_hidden(case: &Case) -> bool {
+fn is_hidden(case: &Case, path: &str) -> bool {
     const HIDDEN: &[&str] = &[
         "terminal prompts disabled",
         "could not read username",
@@ -124,15 +124,17 @@ fn is_hidden(case: &Case) -> bool {
         "repository not found",
         "access denied",
         "permission denied (publickey",
-        "no such host",
         "could not read from remote",
-        "connection refused",
         "private repository",
         "host key verification failed",
         "no go-import meta tags",
         "could not read password",
     ];
+    // Everybody reaches a public forge: a connection that fails there is a fault of the moment.
+    const OUT_OF_REACH: &[&str] = &["no such host", "connection refused", "no route to host"];
+    let forge = url::is_forge(path.split('/').next().unwrap_or_default());
     case.server.has_any(HIDDEN)
+        || (!forge && case.server.has_any(OUT_OF_REACH))
         || (case.client.statuses.len() == 1
             && case.server.lines.is_empty()
             && case.client.has_any(HIDDEN))
@@ -200,7 +202,13 @@ fn unreadable(case: &Case) -> Verdicts {
         "unverified",
         "verification failed for",
     ];
+    const SETTING: &[&str] = &["invalid gosumdb", "invalid sumdb name", "unknown gosumdb"];
     let client = &case.client;
+    if let Some((at, words)) = client.any(SETTING) {
+        // Nothing was asked yet: the database that the setting names cannot be had.
+        return found(Label::SumdbUnreachable, 0.75, at, words)
+            .or(Label::SumdbProxyUnsupported, 0.3);
+    }
     if let Some(at) = client.line_with("checksum database disabled by gosumdb=off") {
         return found(
             Label::ToolchainNotAvailable,
@@ -209,6 +217,15 @@ fn unreadable(case: &Case) -> Verdicts {
             "checksum database disabled",
         )
         .or(Label::SumdbUnreachable, 0.4);
+    }
+    if let Some((at, words)) = client
+        .any(&["not found: fetch timed out"])
+        .filter(|_| case.log.go || case.log.fragment)
+    {
+        // The body of an answer, as curl prints it.
+        return found(Label::SumdbUpstreamFetch, 0.75, at, words)
+            .or(Label::Goproxy404, 0.4)
+            .by_server();
     }
     match client
         .any(FORGED)
