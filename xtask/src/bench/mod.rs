@@ -4,6 +4,7 @@
 //! of one side over the median of as many runs of the other, which took turns. All load stays on loopback.
 
 mod cold;
+mod doctor;
 mod hot;
 mod load;
 mod memory;
@@ -50,7 +51,7 @@ struct Benchmark {
     run: fn(&Context) -> Result<Vec<Table>>,
 }
 
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 10] = [
     Benchmark {
         name: "hot-metadata",
         title: "Stored metadata, against nginx",
@@ -70,6 +71,11 @@ const BENCHMARKS: [Benchmark; 9] = [
         name: "cold-build",
         title: "A build from nothing, against the upstream itself",
         run: cold::run,
+    },
+    Benchmark {
+        name: "doctor",
+        title: "Diagnosis: time and memory",
+        run: doctor::run,
     },
     Benchmark {
         name: "origin",
