@@ -2,6 +2,7 @@
 
 use super::Step;
 use super::auto_config::AutoConfigs;
+use crate::probe::firewall::Stopped;
 use crate::probe::report::{Failure, Probe};
 
 /// What the probes brought.
@@ -16,6 +17,8 @@ pub(crate) struct Found {
     pub(crate) risks: Vec<Failure>,
     /// Offsets of the servers' clocks in seconds.
     pub(crate) clocks: Vec<i64>,
+    /// Connections that failed because of the packet filter of this machine.
+    pub(crate) stopped: Vec<Stopped>,
     /// What browsers do.
     pub(super) auto_configs: AutoConfigs,
     /// What is to be seen by reading.

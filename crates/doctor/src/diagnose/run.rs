@@ -21,7 +21,7 @@ use super::way::{Way, refusal};
 use super::{Breadth, Case, Diagnosis, Request, Watcher, remedy, settings};
 use crate::probe::report::{Check, Failure, Outcome, Probe, Reason};
 use crate::probe::sumdb::{Downloaded, Relay};
-use crate::probe::{Ground, Limits, Net, local, sumdb};
+use crate::probe::{Ground, Limits, Net, firewall, local, sumdb};
 
 /// How much of the time goes to asking for the modules of a project.
 const SWEEP_SHARE: f64 = 0.45;
@@ -115,6 +115,7 @@ async fn examine(
     for asked in std::mem::take(&mut way.asked).into_values() {
         found.hops.extend(asked.probes);
     }
+    found.stopped = firewall::look(&ground.root, &found.hops).await;
     let mut verdict = judge(&mut found);
     found.hops.extend(settings::probes(&verdict));
     found.hops.sort_by_key(|probe| (probe.check, probe.hop));

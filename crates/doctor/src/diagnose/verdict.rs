@@ -160,6 +160,14 @@ fn decisive(found: &Found) -> Option<Failure> {
 
 /// What more is known of a failure than the exchange itself could tell.
 fn closer(failure: Failure, found: &Found) -> Failure {
+    let mut failure = relabelled(failure, found);
+    let hop = failure.label.hop();
+    let stopped = found.stopped.iter().filter(|one| one.hop == hop);
+    failure.evidence.extend(stopped.map(|one| one.line.clone()));
+    failure
+}
+
+fn relabelled(failure: Failure, found: &Found) -> Failure {
     if let Some(explained) = found.auto_configs.explain(&failure) {
         return explained;
     }

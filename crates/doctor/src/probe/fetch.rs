@@ -47,6 +47,8 @@ pub(crate) struct Fetched {
     pub(crate) certificate: Option<Summary>,
     /// Hosts that redirects led to.
     pub(crate) redirects: Vec<String>,
+    /// Connections are made with segments so small that they pass any link.
+    small_segments: bool,
 }
 
 /// An answer with any status.
@@ -124,6 +126,7 @@ pub(crate) async fn fetch(net: &Net, url: &Url, part: Part, keep: usize) -> Fetc
         address: None,
         certificate: None,
         redirects: Vec::new(),
+        small_segments: false,
     };
     let left = net.left();
     let mut current = url.clone();
@@ -216,6 +219,70 @@ async fn ask(
 }
 
 async fn exchange(
+    net: &Net,
+    url: &Url,
+    part: Part,
+    keep: usize,
+    login: Option<Login>,
+    fetched: &mut Fetched,
+) -> Result<Answer, Failure> {
+    let mut result = exchange_once(net, url, part, keep, login.clone(), fetched).await;
+    if fetched.via.as_deref() == Some("direct") && has_stalled(&result) && !net.left().is_zero() {
+        let limit = net.left() / 2;
+        let again = |small| {
+            let sized = sized(net, url, part, keep, login.clone(), small);
+            timeout(limit, Box::pin(sized))
+        };
+        let (small, usual) = tokio::join!(again(true), again(false));
+        let passes = |answer: Result<Result<Answer, Failure>, _>| matches!(answer, Ok(answer) if answer.is_ok() && !has_stalled(&answer));
+        if passes(small) && !passes(usual) {
+            let failure = Failure::new(
+                Label::TcpMtu,
+                format!("Get \"{}\": nothing comes in", shown(url)),
+            );
+            let mut failure =
+                failure.because("the same request succeeds with segments of 536 bytes");
+            failure.subjects.address.clone_from(&fetched.address);
+            result = Err(failure);
+        }
+    }
+    result
+}
+
+/// Whether a connection that stood went silent.
+fn has_stalled(result: &Result<Answer, Failure>) -> bool {
+    match result {
+        Ok(answer) => answer
+            .broken
+            .as_ref()
+            .is_some_and(|failure| failure.label == Label::GoproxySlow),
+        Err(failure) => failure.label == Label::GoproxySlow,
+    }
+}
+
+/// The same exchange once more, with small segments or with usual ones.
+async fn sized(
+    net: &Net,
+    url: &Url,
+    part: Part,
+    keep: usize,
+    login: Option<Login>,
+    small_segments: bool,
+) -> Result<Answer, Failure> {
+    let mut fetched = Fetched {
+        url: shown(url),
+        phases: Phases::default(),
+        result: Err(Failure::new(Label::GoproxySlow, "out of time")),
+        via: None,
+        address: None,
+        certificate: None,
+        redirects: Vec::new(),
+        small_segments,
+    };
+    exchange_once(net, url, part, keep, login, &mut fetched).await
+}
+
+async fn exchange_once(
     net: &Net,
     url: &Url,
     part: Part,
@@ -349,7 +416,8 @@ async fn dial(
     let looked = net.resolver.look_up(host).await;
     add(&mut fetched.phases.dns, looked.took);
     let addresses = looked.result.clone()?;
-    let dialled = tcp::dial(host, &addresses, port, net.limits.connect.min(net.left())).await;
+    let limit = net.limits.connect.min(net.left());
+    let dialled = tcp::dial(host, &addresses, port, limit, fetched.small_segments).await;
     add(&mut fetched.phases.tcp, dialled.took);
     match dialled.stream {
         Ok((stream, address)) => {

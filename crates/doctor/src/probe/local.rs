@@ -11,7 +11,8 @@ pub(crate) fn machine(root: &Path) -> Probe {
     let interfaces = up_interfaces();
     let mut probe = Probe::new(Check::Machine, Hop::ClientEnv, std::env::consts::OS);
     if !interfaces.is_empty() {
-        probe = probe.fact("interfaces", interfaces.join(" "));
+        let named: Vec<String> = interfaces.iter().map(|name| with_size(name)).collect();
+        probe = probe.fact("interfaces", named.join(" "));
     }
     for (name, file) in [
         ("SELinux", "/sys/fs/selinux/enforce"),
@@ -106,28 +107,46 @@ fn read(path: &str) -> Option<String> {
     Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
+/// What Linux counts of the interfaces of this network namespace; `/sys` may show those of another.
+const DEVICES: &str = "/proc/self/net/dev";
+/// The packet size of Ethernet. Links with less, as tunnels have, are where big packets get lost.
+const USUAL_SIZE: u32 = 1500;
+
 /// Interfaces besides loopback that carry traffic.
 fn up_interfaces() -> Vec<String> {
-    let entries = std::fs::read_dir("/sys/class/net")
+    let mut names: Vec<String> = devices()
         .into_iter()
-        .flatten()
-        .flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| name != "lo" && is_up(name))
         .collect();
     names.sort();
     names
 }
 
+fn devices() -> Vec<String> {
+    let text = std::fs::read_to_string(DEVICES).unwrap_or_default();
+    let names = text.lines().filter_map(|line| line.split_once(':'));
+    names.map(|(name, _)| name.trim().to_owned()).collect()
+}
+
+/// Without `/sys` it cannot be told, and what is there counts as up.
 fn is_up(name: &str) -> bool {
     let state = read(&format!("/sys/class/net/{name}/operstate"));
-    state.is_some_and(|state| matches!(state.as_str(), "up" | "unknown"))
+    state.is_none_or(|state| matches!(state.as_str(), "up" | "unknown"))
+}
+
+/// `wg0 (mtu 1420)` where packets must be smaller than usual.
+fn with_size(name: &str) -> String {
+    let size: Option<u32> =
+        read(&format!("/sys/class/net/{name}/mtu")).and_then(|size| size.parse().ok());
+    match size {
+        Some(size) if size < USUAL_SIZE => format!("{name} (mtu {size})"),
+        _ => name.to_owned(),
+    }
 }
 
 /// True where it is certain that nothing but this machine can be reached: a sandbox without a network.
 pub(crate) fn has_no_network() -> bool {
-    Path::new("/sys/class/net").is_dir() && up_interfaces().is_empty()
+    Path::new(DEVICES).is_file() && up_interfaces().is_empty()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub(crate) mod credentials;
 pub(crate) mod dns;
 pub(crate) mod fetch;
+pub(crate) mod firewall;
 pub mod goproxy;
 pub(crate) mod http;
 pub(crate) mod local;

@@ -36,7 +36,13 @@ pub(crate) struct Dialled {
 
 /// Connects to one of `addresses`: IPv6 and IPv4 race as they do in Go, with a head start for the family that comes
 /// first.
-pub(crate) async fn dial(host: &str, addresses: &[IpAddr], port: u16, limit: Duration) -> Dialled {
+pub(crate) async fn dial(
+    host: &str,
+    addresses: &[IpAddr],
+    port: u16,
+    limit: Duration,
+    small_segments: bool,
+) -> Dialled {
     let start = Instant::now();
     let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
     let mut attempts: FuturesUnordered<_> = addresses
@@ -51,7 +57,12 @@ pub(crate) async fn dial(host: &str, addresses: &[IpAddr], port: u16, limit: Dur
             };
             async move {
                 sleep(wait).await;
-                (address, connect(address, limit).await)
+                let connected = if small_segments {
+                    connect_small(address, limit).await
+                } else {
+                    connect(address, limit).await
+                };
+                (address, connected)
             }
         })
         .collect();
