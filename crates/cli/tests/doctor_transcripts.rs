@@ -73,9 +73,11 @@ impl Stage {
         let arguments: Vec<&str> = typed.split(' ').skip(1).collect();
         let resolve = format!("{SERVER}=127.0.0.1");
         let mut command = Command::new(env!("CARGO_BIN_EXE_modkeep"));
+        command.args(&arguments);
+        if arguments.first() == Some(&"doctor") {
+            command.args(["--timeout", "60", "--resolve", &resolve]);
+        }
         command
-            .args(arguments)
-            .args(["--timeout", "60", "--resolve", &resolve])
             .env_clear()
             .env("HOME", self.home.path())
             .env("PATH", "/nonexistent")
@@ -132,7 +134,9 @@ fn without_machine(text: &str) -> String {
     for line in text.lines() {
         let goes_on = is_machine && line.starts_with("      ");
         is_machine = goes_on || line.ends_with(": linux");
-        if !goes_on {
+        // Other `go` commands that run with settings of their own.
+        let is_elsewhere = line.trim_start().starts_with("! ");
+        if !goes_on && !is_elsewhere {
             lines.push(line);
         }
     }
@@ -158,6 +162,7 @@ fn says(answer: &'static str) -> SocketAddr {
 /// A file that is compared with what was made just now, or written.
 fn hold_against(file: &Path, made: &str) {
     if std::env::var_os("MODKEEP_WRITE_TRANSCRIPTS").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, made).unwrap();
         return;
     }
@@ -270,6 +275,47 @@ fn the_transcripts_of_the_documentation_are_what_is_printed() {
         "docs/doctor.md has fewer places than there are transcripts"
     );
     hold_against(&file, &made);
+}
+
+/// What is typed at the start of the documentation, each with a name: the log of a build that failed, explained; and the
+/// hop that is broken, found.
+fn captures() -> [(&'static str, String); 2] {
+    let stage = Stage::new();
+    stage.write(
+        "build.log",
+        "#12 [build 4/7] RUN go mod download\n\
+         #12 31.42 go: golang.org/x/text@v0.14.0: Get \"https://proxy.golang.org/golang.org/x/text/@v/v0.14.0.mod\": \
+         proxyconnect tcp: dial tcp 127.0.0.1:7890: connect: connection refused\n\
+         #12 ERROR: process \"/bin/sh -c go mod download\" did not complete successfully: exit code: 1\n",
+    );
+    let explained = stage.transcript("modkeep explain build.log", "C");
+    let stage = Stage::new();
+    stage.settings(&format!("GOPROXY={}\nGONOSUMDB=example.com\n", stage.url()));
+    stage.upstream.fail("*", Fault::status(502));
+    let found = stage.transcript("modkeep doctor example.com/sample@v1.2.3", "C");
+    [("explain", explained), ("doctor", found)]
+}
+
+/// A file for each capture, and the place in the README that names it, if there is one:
+/// `<!-- capture:NAME -->`, the console block, `<!-- /capture:NAME -->`.
+#[test]
+fn the_captures_are_what_is_printed() {
+    let readme = workspace_root().join("README.md");
+    let mut text = std::fs::read_to_string(&readme).unwrap();
+    for (name, capture) in captures() {
+        let file = workspace_root().join(format!("docs/captures/{name}.txt"));
+        hold_against(&file, &capture);
+        let (start, end) = (
+            format!("<!-- capture:{name} -->\n"),
+            format!("<!-- /capture:{name} -->\n"),
+        );
+        if let Some((before, rest)) = text.split_once(&start)
+            && let Some((_, after)) = rest.split_once(&end)
+        {
+            text = format!("{before}{start}```console\n{capture}```\n{end}{after}");
+        }
+    }
+    hold_against(&readme, &text);
 }
 
 #[test]

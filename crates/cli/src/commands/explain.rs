@@ -6,6 +6,7 @@ use doctor::{Cause, Explanation, Options, Remedy};
 use fault::{Hop, Label, Lang, handbook};
 use goenv::Environment;
 
+use super::screen::{columns, wrapped};
 use super::{CannotDo, Status};
 use crate::args::{ExplainArguments, Format};
 use crate::output;
@@ -39,7 +40,7 @@ pub(super) fn run(
         Format::Json => {
             output::result(serde_json::to_string_pretty(&explanation).map_err(CannotDo::new)?);
         }
-        Format::Human => output::result(render(&explanation, lang)),
+        Format::Human => output::result(wrapped(&render(&explanation, lang), columns(environment))),
     }
     Ok(if explanation.recognised {
         Status::Findings

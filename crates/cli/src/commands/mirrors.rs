@@ -19,12 +19,10 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::doctor::{is_agreed, pin};
+use super::screen::columns;
 use super::{CannotDo, Status};
 use crate::args::{Format, MirrorsArguments};
 use crate::output;
-
-/// Columns where nobody says how many there are.
-const WIDTH: usize = 100;
 
 /// The checksum database that mirrors are held against where GOSUMDB is off.
 const PUBLIC_DATABASE: &str = "sum.golang.org";
@@ -359,13 +357,6 @@ fn lang(environment: &Environment, arguments: &MirrorsArguments) -> Lang {
         },
         Lang::from,
     )
-}
-
-fn columns(environment: &Environment) -> usize {
-    let columns = environment
-        .non_empty("COLUMNS")
-        .and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(WIDTH)
 }
 
 /// Tells what has ended while the rest goes on.

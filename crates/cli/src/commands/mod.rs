@@ -14,6 +14,7 @@ mod mirrors;
 mod publish;
 mod quarantine;
 mod repositories;
+mod screen;
 mod serve;
 mod service_manager;
 mod standpoint;

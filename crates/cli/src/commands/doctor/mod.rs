@@ -18,15 +18,13 @@ use fault::Lang;
 use goenv::{Environment, Shell};
 use gomod::{ModulePath, Revision};
 
+use super::screen::columns;
 use super::{CannotDo, Status};
 use crate::args::{DoctorArguments, Format, Trace};
 use crate::output;
 
 /// What is asked for when nobody names a module: small, public and unchanged for years.
 const SAMPLE: (&str, &str) = ("rsc.io/quote", "v1.5.2");
-
-/// Columns where nobody says how many there are.
-const WIDTH: usize = 100;
 
 /// Runs the probes and prints what they come to.
 pub(super) fn run(
@@ -193,13 +191,6 @@ pub(super) fn pin(ground: &mut Ground, pins: &[String]) -> Result<(), CannotDo> 
         ground.pins.insert(host, ip);
     }
     Ok(())
-}
-
-fn columns(environment: &Environment) -> usize {
-    environment
-        .non_empty("COLUMNS")
-        .and_then(|columns| columns.parse().ok())
-        .unwrap_or(WIDTH)
 }
 
 /// Tells what has ended while the rest goes on.
