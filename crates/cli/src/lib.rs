@@ -8,9 +8,11 @@
 mod args;
 mod commands;
 pub mod config;
+mod log_file;
 mod logging;
 mod output;
 pub mod reference;
 
 pub use args::command;
 pub use commands::run;
+pub use log_file::LogFile;

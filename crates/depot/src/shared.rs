@@ -32,8 +32,8 @@ pub enum FetchMode {
 /// What a request carries along.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// The `traceparent` to give to upstreams (W3C trace context).
-    pub traceparent: Option<String>,
+    /// The place in a trace that upstreams are asked at (W3C trace context).
+    pub traceparent: Option<traces::Traceparent>,
     /// The instances of this program that it has passed through before it came here.
     pub via: Via,
     /// The request that began a fetch, for the log.

@@ -29,6 +29,7 @@ mod protocol;
 mod range;
 mod respond;
 mod service;
+mod span;
 mod state;
 mod target;
 mod tls;

@@ -78,6 +78,8 @@ metrics! {
     PREFETCH_USED_FILES: "counter" "modkeep_prefetch_used_files_total" [] = "Files fetched ahead that the client then asked for; over modkeep_prefetch_files_total the hit rate";
     PREFETCH_USED_BYTES: "counter" "modkeep_prefetch_used_bytes_total" [] = "Their bytes";
     PREFETCH_WASTED: "counter" "modkeep_prefetch_wasted_bytes_total" [] = "Bytes fetched ahead for clients that went away without having asked for them";
+    SPANS_SENT: "counter" "modkeep_trace_spans_sent_total" [] = "Spans that the collector of otlp.endpoint has taken";
+    SPANS_DROPPED: "counter" "modkeep_trace_spans_dropped_total" [] = "Spans that are lost, because the collector did not take them or there were too many";
     LOG_CONTRADICTIONS: "counter" "modkeep_sumlog_contradictions_total" [] = "Module versions that came with other hashes than the own checksum log has: an alarm";
 }
 
@@ -244,6 +246,8 @@ pub struct Metrics {
     pub(crate) log_records: Counter,
     pub(crate) log_batches: Counter,
     pub(crate) log_contradictions: Counter,
+    pub(crate) spans_sent: Counter,
+    pub(crate) spans_dropped: Counter,
     pub(crate) prefetch: PrefetchCounters,
 }
 
@@ -428,6 +432,8 @@ impl Metrics {
             log_records: Counter::default(),
             log_batches: Counter::default(),
             log_contradictions: Counter::default(),
+            spans_sent: Counter::default(),
+            spans_dropped: Counter::default(),
             prefetch: PrefetchCounters::default(),
             registry: Registry::default(),
         };
@@ -480,6 +486,8 @@ impl Metrics {
             (LOG_RECORDS, &metrics.log_records),
             (LOG_BATCHES, &metrics.log_batches),
             (LOG_CONTRADICTIONS, &metrics.log_contradictions),
+            (SPANS_SENT, &metrics.spans_sent),
+            (SPANS_DROPPED, &metrics.spans_dropped),
         ] {
             registry.register(base_name(doc), doc.help, counter.clone());
         }

@@ -1,6 +1,7 @@
 //! What operators and index readers ask for: health, readiness, metrics, the index.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -268,6 +269,16 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Result<Response, Failed
     metrics.scrub.follow(state.depot.scrub_totals());
     if let Some(prefetch) = state.prefetch.get() {
         metrics.prefetch.catch_up(prefetch.counts());
+    }
+    if let Some(tracer) = state.tracer.get() {
+        let totals = tracer.totals();
+        for (counter, total) in [
+            (&metrics.spans_sent, &totals.sent),
+            (&metrics.spans_dropped, &totals.dropped),
+        ] {
+            let total = total.load(Ordering::Relaxed);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
     if let Some(log) = &state.own_log {
         let totals = log.totals();

@@ -12,6 +12,8 @@ use http_body::Body as _;
 use prefetch::{Prefetch, Presence};
 use store::FileKey;
 use tower::ServiceExt as _;
+use traces::Tracer;
+use tracing::Level;
 use upstream::Via;
 
 use crate::access::Access;
@@ -20,7 +22,7 @@ use crate::doctor::Standpoint;
 use crate::error::Refusal;
 use crate::hooks::HOOKS;
 use crate::hot::{HotAnswer, HotAnswers};
-use crate::id::{REQUEST_ID, RequestId, traceparent};
+use crate::id::{REQUEST_ID, RequestId};
 use crate::intake;
 use crate::metrics::{Endpoint, Metrics, Served};
 use crate::operator::{self, OperatorToken};
@@ -28,6 +30,7 @@ use crate::ops;
 use crate::own_log::{self, OwnLog};
 use crate::protocol::{Responder, endpoint_of, respond_hot};
 use crate::respond::{self, Answer, Asked};
+use crate::span::{Conclusion, RequestSpan, level};
 use crate::state::State;
 use crate::target::{self, Parsed, Target};
 use crate::watch::{Peer, Watch};
@@ -83,6 +86,11 @@ impl App {
         let _only_once = self.inner.state.prefetch.set(prefetch);
     }
 
+    /// Tells of requests in spans. Counts once: a second call changes nothing.
+    pub fn trace(&self, tracer: Tracer) {
+        let _only_once = self.inner.state.tracer.set(tracer);
+    }
+
     /// Says who may tell this server something, from now on.
     pub fn grant(&self, access: Access) {
         self.inner.state.access.store(Arc::new(access));
@@ -116,6 +124,7 @@ impl App {
         let id = RequestId::of(request.headers());
         let peer = request.extensions().get::<Peer>().copied();
         let (parts, body) = request.into_parts();
+        let span = RequestSpan::begin(self.inner.state.tracer.get(), &parts);
         if let Some(hot) = self.hot(&parts) {
             self.watch(peer).hot(&hot, began);
             let asked = Asked {
@@ -123,13 +132,13 @@ impl App {
                 headers: &parts.headers,
             };
             let answer = respond_hot(asked, &hot, Served::Hit);
-            let response = self.conclude(&parts, id, began, hot.endpoint, answer);
+            let response = self.conclude(&parts, id, began, hot.endpoint, answer, span);
             return Either::Left(future::ready(response));
         }
         let app = self.clone();
         Either::Right(Box::pin(async move {
-            let (endpoint, answer) = app.answer(&parts, body, &id, peer).await;
-            app.conclude(&parts, id, began, endpoint, answer)
+            let (endpoint, answer) = app.answer(&parts, body, &id, peer, &span).await;
+            app.conclude(&parts, id, began, endpoint, answer, span)
         }))
     }
 
@@ -158,6 +167,7 @@ impl App {
         body: B,
         id: &RequestId,
         peer: Option<Peer>,
+        span: &RequestSpan,
     ) -> (Endpoint, Answer)
     where
         B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
@@ -228,7 +238,7 @@ impl App {
             return self.operations(parts, body).await;
         }
         let answer = self
-            .protocol(parts, &parsed, id, peer)
+            .protocol(parts, &parsed, id, peer, span)
             .await
             .unwrap_or_else(refuse);
         (endpoint, answer)
@@ -271,6 +281,7 @@ impl App {
         parsed: &Parsed,
         id: &RequestId,
         peer: Option<Peer>,
+        span: &RequestSpan,
     ) -> Result<Answer, Refusal> {
         let forbids_fetch = parts
             .headers
@@ -286,7 +297,7 @@ impl App {
             return Err(Refusal::circle(&via));
         }
         let context = Context {
-            traceparent: Some(traceparent(&parts.headers)),
+            traceparent: Some(span.place(&parts.headers)),
             via,
             request_id: id.as_str().to_owned(),
             party: peer.map_or(Party::Own, |peer| Party::Client(peer.0)),
@@ -336,7 +347,7 @@ impl App {
         )
     }
 
-    /// Counts and logs a request, and names it in its answer.
+    /// Counts and logs a request, tells of it in its span, and names it in its answer.
     fn conclude(
         &self,
         parts: &Parts,
@@ -344,6 +355,7 @@ impl App {
         began: Instant,
         endpoint: Endpoint,
         answer: Answer,
+        span: RequestSpan,
     ) -> Response<Body> {
         let Answer {
             mut response,
@@ -367,6 +379,16 @@ impl App {
             began,
             reason.as_deref(),
         );
+        if matches!(span, RequestSpan::Open(_)) {
+            let told = Conclusion {
+                id: &id,
+                endpoint,
+                served,
+                status: response.status(),
+                reason: reason.as_deref(),
+            };
+            span.end(parts, &self.inner.state.depot.settings(), &told);
+        }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.into_header());
         if let Some(losses) = respond::losses(self.inner.state.depot.degraded()) {
@@ -379,7 +401,6 @@ impl App {
     }
 }
 
-/// What was expected is worth a debug line; what was fetched or refused an info line; trouble a warning.
 fn log(
     parts: &Parts,
     id: &RequestId,
@@ -404,10 +425,10 @@ fn log(
             )
         };
     }
-    match served {
-        Served::Hit => event!(debug),
-        Served::Miss | Served::Absent | Served::BadRequest | Served::Denied => event!(info),
-        Served::Stale | Served::Trouble => event!(warn),
+    match level(served) {
+        Level::DEBUG => event!(debug),
+        Level::INFO => event!(info),
+        _ => event!(warn),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use depot::Depot;
 use prefetch::Prefetch;
+use traces::Tracer;
 
 use crate::access::Access;
 use crate::doctor::Doctor;
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) doctor: Doctor,
     pub(crate) operator_token: Option<OperatorToken>,
     pub(crate) prefetch: OnceLock<Prefetch>,
+    pub(crate) tracer: OnceLock<Tracer>,
     pub(crate) access: ArcSwap<Access>,
     pub(crate) intake: Intake,
     draining: AtomicBool,
@@ -39,6 +41,7 @@ impl State {
             doctor: Doctor::default(),
             operator_token,
             prefetch: OnceLock::new(),
+            tracer: OnceLock::new(),
             access: ArcSwap::default(),
             intake: Intake::default(),
             draining: AtomicBool::new(false),

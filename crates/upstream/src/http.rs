@@ -15,6 +15,7 @@ use crate::body::{BodyLimits, Complaints, limited};
 use crate::check::{Refusal, check_body, check_headers, check_zip_start};
 use crate::classify::{Phase, classify};
 use crate::client::Client;
+use crate::exchange::Exchange;
 use crate::{Absence, BodyStream, Expect, Failure, Reply, Request, Small, Validators, ZipReply};
 
 /// How much of an error's body is passed on: lines and bytes, as in the `go` command.
@@ -83,16 +84,19 @@ impl HttpUpstream {
 
     /// Asks for a small file and checks its body.
     pub(crate) async fn fetch_small(&self, request: &Request) -> Result<Small, NoAnswer> {
+        let (exchange, request) = Exchange::begin(&self.source, request);
         let limit = self.client.limits().small;
-        match tokio::time::timeout(limit, self.fetch_small_unbounded(request)).await {
+        let answer = match tokio::time::timeout(limit, self.fetch_small_unbounded(&request)).await {
             Ok(answer) => answer,
             Err(_) => Err(self
                 .slow(
-                    request,
+                    &request,
                     &format!("the answer was not complete after {limit:?}"),
                 )
                 .into()),
-        }
+        };
+        exchange.end(&answer);
+        answer
     }
 
     async fn fetch_small_unbounded(&self, request: &Request) -> Result<Small, NoAnswer> {
@@ -116,6 +120,13 @@ impl HttpUpstream {
 
     /// Asks for a zip; returns as soon as its first bytes are there.
     pub(crate) async fn fetch_zip(&self, request: &Request) -> Result<ZipReply, NoAnswer> {
+        let (exchange, request) = Exchange::begin(&self.source, request);
+        let answer = self.begin_zip(&request).await;
+        exchange.end(&answer);
+        answer
+    }
+
+    async fn begin_zip(&self, request: &Request) -> Result<ZipReply, NoAnswer> {
         let response = self.send(request, HeaderMap::new()).await?;
         let response = self.accept(response, request, StatusCode::OK).await?;
         let len = response.content_length();
@@ -204,7 +215,11 @@ impl HttpUpstream {
         insert(header::VIA, Some(&request.via.with_this_instance()));
         insert(
             header::HeaderName::from_static("traceparent"),
-            request.traceparent.as_ref(),
+            request
+                .traceparent
+                .as_ref()
+                .map(ToString::to_string)
+                .as_ref(),
         );
         if let Some(validators) = self.validators(request) {
             insert(header::IF_NONE_MATCH, validators.etag.as_ref());

@@ -21,6 +21,7 @@ mod classify;
 mod client;
 mod connect;
 mod error;
+mod exchange;
 mod file;
 mod guard;
 mod health;

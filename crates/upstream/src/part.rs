@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use reqwest::Response;
 
 use crate::check::Refusal;
+use crate::exchange::Exchange;
 use crate::http::{HttpUpstream, NoAnswer, text_header};
 use crate::{BodyStream, Request};
 use fault::Label;
@@ -40,6 +41,13 @@ impl HttpUpstream {
         request: &Request,
         cut: &Cut,
     ) -> Result<BodyStream, NoAnswer> {
+        let (exchange, request) = Exchange::begin(self.source(), request);
+        let answer = self.begin_rest(&request, cut).await;
+        exchange.end(&answer);
+        answer
+    }
+
+    async fn begin_rest(&self, request: &Request, cut: &Cut) -> Result<BodyStream, NoAnswer> {
         let mut headers = HeaderMap::new();
         if let Ok(range) = HeaderValue::try_from(format!("bytes={}-", cut.offset)) {
             headers.insert(header::RANGE, range);

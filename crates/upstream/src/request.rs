@@ -62,8 +62,9 @@ pub struct Request {
     pub revalidate: Option<(String, Validators)>,
     /// Upstreams that are not asked, by their names as in [`Reply::source`]: what they sent for this was refused.
     pub without: Vec<String>,
-    /// The `traceparent` header to pass on (W3C trace context).
-    pub traceparent: Option<String>,
+    /// The place in a trace that this is asked at: passed on as header `traceparent` (W3C trace context), and what each
+    /// exchange with an upstream is a span below of.
+    pub traceparent: Option<traces::Traceparent>,
     /// The instances of this program that it has passed through before this one.
     pub via: Via,
 }

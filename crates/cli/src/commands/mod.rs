@@ -17,6 +17,7 @@ mod repositories;
 mod screen;
 mod serve;
 mod service_manager;
+mod spans;
 mod standpoint;
 mod store;
 mod store_scrub;

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::cleaning::RegularCleaning;
 use super::standpoint::standpoint;
 use super::store_scrub::RegularScrub;
-use super::{CannotDo, Status, chain, key, load, repositories, service_manager, warm};
+use super::{CannotDo, Status, chain, key, load, repositories, service_manager, spans, warm};
 use crate::args::Settings;
 use crate::config::{Effective, Resolved, SumlogSettings};
 use crate::logging::{self, LogControl};
@@ -26,11 +26,15 @@ const DISK_THREADS: usize = 32;
 /// How long fetches that outlived their clients may go on after the last request has ended.
 const LAST_FETCHES: Duration = Duration::from_secs(5);
 
+/// How long the last spans may take to the collector.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) fn serve(environment: &Environment, settings: &Settings) -> Result<Status, CannotDo> {
     let (resolved, effective) = load(environment, settings)?;
     let no_color = environment.non_empty("NO_COLOR").is_some();
-    let log = logging::start(effective.log_level, effective.log_format, no_color);
+    let log =
+        logging::start(&effective.log, no_color).map_err(|error| log_file(&effective, &error))?;
     let _provider_was_set = rustls::crypto::aws_lc_rs::default_provider().install_default();
     raise_descriptor_limit();
     let store = Store::open(&effective.data).map_err(CannotDo::new)?;
@@ -93,6 +97,7 @@ impl Server<'_> {
         );
         app.stand(standpoint(self.environment, resolved, effective));
         app.grant(self.access(effective)?);
+        let telling = spans::tell(&app, effective, self.environment)?;
         if effective.prefetch.enabled {
             app.fetch_ahead(Prefetch::start(depot.clone(), effective.prefetch.limits));
         }
@@ -140,6 +145,9 @@ impl Server<'_> {
         if let Some(log) = log {
             log.close().await;
         }
+        if let Some(telling) = telling {
+            telling.close(LAST_SPANS).await;
+        }
         tracing::info!("stopped");
         Ok(Status::Done)
     }
@@ -180,7 +188,10 @@ impl Server<'_> {
         });
         match reloaded {
             Ok((resolved, effective, chain, settings, access)) => {
-                self.log.set_level(effective.log_level);
+                if let Err(error) = self.log.follow(&effective.log) {
+                    let CannotDo(lines) = log_file(&effective, &error);
+                    tracing::error!(problem = ?lines, "the log stays where it is");
+                }
                 depot.reconfigure(chain, settings);
                 app.grant(access);
                 // What an operator has switched stays, unless the setting itself has changed.
@@ -192,7 +203,7 @@ impl Server<'_> {
                 tracing::info!("the configuration was read again");
                 if needs_restart(started_with, &effective) {
                     tracing::warn!(
-                        "settings other than those of upstreams, repositories, cache times, scrubbing, cleaning and log level take effect after a restart"
+                        "settings other than those of upstreams, repositories, cache times, scrubbing, cleaning and log take effect after a restart"
                     );
                 }
                 Some(effective)
@@ -208,6 +219,12 @@ impl Server<'_> {
             }
         }
     }
+}
+
+fn log_file(effective: &Effective, error: &std::io::Error) -> CannotDo {
+    let file = effective.log.file.as_ref();
+    let path = file.map(|file| file.path.display().to_string());
+    CannotDo::new(format!("log.file: {}: {error}", path.unwrap_or_default()))
 }
 
 /// On the socket that a service manager holds for this process, else on one of its own.
@@ -282,7 +299,8 @@ fn needs_restart(old: &Effective, new: &Effective) -> bool {
         || old.api_token != new.api_token
         || old.warm != new.warm
         || old.prefetch != new.prefetch
-        || old.log_format != new.log_format
+        || old.log.needs_restart(&new.log)
+        || old.otlp != new.otlp
 }
 
 /// The first line is the base URL; scripts read it.

@@ -1,6 +1,7 @@
 mod ahead;
 mod incoming;
 mod limits;
+mod telling;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
@@ -16,27 +17,16 @@ use ipnet::IpNet;
 use server::TlsFiles;
 use sumdb::note::VerifierKey;
 use sumlog::{LogName, Witnesses};
-use tracing::level_filters::LevelFilter;
 use url::{Host, Url};
 use vcs::{GoAuth, Govcs};
 
 use super::{ConfigError, Origin, OriginRule, Resolved, value};
 
 pub use ahead::{PrefetchSettings, WarmSettings};
+pub use telling::{LogFormat, LogSettings, OtlpSettings};
 
 /// What is asked when nothing else is set: Go's own default.
 const DEFAULT_CHAIN: &str = "https://proxy.golang.org,direct";
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    Auto,
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// All settings as types, checked one by one and against each other.
 #[derive(Clone, Debug)]
@@ -97,10 +87,10 @@ pub struct Effective {
     pub tls: Option<TlsFiles>,
     /// What a client may take.
     pub limits: server::Limits,
-    /// What is logged.
-    pub log_level: LevelFilter,
-    /// How.
-    pub log_format: LogFormat,
+    /// What is logged, how, and where to.
+    pub log: LogSettings,
+    /// Who is told of spans, if anybody is.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// The checksum database a server runs itself.
@@ -187,8 +177,8 @@ impl Checker<'_> {
         let fetching = self.fetching();
         let tls = self.tls();
         let limits = self.client_limits();
-        let log_level = self.parse("log.level", log_level);
-        let log_format = self.parse("log.format", log_format);
+        let log = self.log();
+        let otlp = self.otlp();
         let (chain, left_out) = chain?;
         let (admission, prefetch) = fetching?;
         Some(Effective {
@@ -231,8 +221,8 @@ impl Checker<'_> {
             cleaning: cleaning?,
             tls,
             limits: limits?,
-            log_level: log_level?,
-            log_format: log_format?,
+            log: log?,
+            otlp: otlp?,
         })
     }
 
@@ -472,20 +462,6 @@ fn upstream_order(text: &str) -> Result<upstream::Order, String> {
         "configured" => Ok(upstream::Order::Configured),
         "fastest" => Ok(upstream::Order::Fastest),
         _ => Err(one_of("configured, fastest", text)),
-    }
-}
-
-fn log_level(text: &str) -> Result<LevelFilter, String> {
-    text.parse()
-        .map_err(|_| one_of("error, warn, info, debug, trace", text))
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "auto" => Ok(LogFormat::Auto),
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(one_of("auto, text, json", text)),
     }
 }
 

@@ -12,7 +12,9 @@ mod resolve;
 mod table;
 mod value;
 
-pub use effective::{Effective, LogFormat, PrefetchSettings, SumlogSettings, WarmSettings};
+pub use effective::{
+    Effective, LogFormat, LogSettings, OtlpSettings, PrefetchSettings, SumlogSettings, WarmSettings,
+};
 pub use error::ConfigError;
 pub use origin::Origin;
 pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};

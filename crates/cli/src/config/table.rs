@@ -5,6 +5,8 @@ pub enum ValueKind {
     Address,
     /// A file or directory.
     Path,
+    /// An `http://` or `https://` URL.
+    Url,
     /// GOPROXY's syntax.
     Chain,
     /// A comma-separated list of module path patterns.
@@ -43,6 +45,7 @@ impl ValueKind {
         match self {
             Self::Address => "address".to_owned(),
             Self::Path => "path".to_owned(),
+            Self::Url => "URL".to_owned(),
             Self::Chain => "GOPROXY syntax".to_owned(),
             Self::Globs => "module path patterns".to_owned(),
             Self::Sumdb => "GOSUMDB syntax".to_owned(),
@@ -475,6 +478,61 @@ pub const SETTINGS: &[Setting] = &[
     setting("log.level", ValueKind::Word(&["error", "warn", "info", "debug", "trace"]), "info", "What is logged; `debug` adds every request served from the store.")
         .reloadable(),
     setting("log.format", ValueKind::Word(&["auto", "text", "json"]), "auto", "`auto`: text on a terminal, else JSON."),
+    setting(
+        "log.file",
+        ValueKind::Path,
+        "",
+        "The file that the log is appended to. SIGHUP opens it anew, so that another program may have moved it away before; \
+         what is logged between the two is in the file that was moved.",
+    )
+    .found_out("none: standard error")
+    .reloadable(),
+    setting(
+        "log.max-size",
+        ValueKind::Bytes,
+        "100MiB",
+        "`log.file` is moved away, to the same name with `.1`, before it gets larger, and older ones to the next number. \
+         0: it is left to another program.",
+    )
+    .reloadable(),
+    setting(
+        "log.max-age",
+        ValueKind::Duration,
+        "24h",
+        "`log.file` is moved away when it is so old and another line comes. 0s: not for its age.",
+    )
+    .reloadable(),
+    setting(
+        "log.keep",
+        ValueKind::Count,
+        "14",
+        "How many files that were moved away are kept; the oldest is removed. 0: none. They take at most `log.max-size` each.",
+    )
+    .reloadable(),
+    setting(
+        "otlp.endpoint",
+        ValueKind::Url,
+        "",
+        "The base URL of an OpenTelemetry collector that takes OTLP over HTTP in JSON, such as `http://localhost:4318`; spans \
+         go to `/v1/traces` below it: one for each request, and one within it for each time that an upstream was asked. The \
+         name of a private module is on a span only when the request is in the log as well.",
+    )
+    .found_out("none: no spans are sent"),
+    setting(
+        "otlp.headers",
+        ValueKind::Secret,
+        "",
+        "Where further headers for the collector are, credentials for one: `env:NAME` or `file:PATH` of a text \
+         `name=value,name=value`, with `%2C` for a comma in a value.",
+    )
+    .found_out("none"),
+    setting(
+        "otlp.sample",
+        ValueKind::Count,
+        "100",
+        "Percent of the traces that begin here which are recorded. A request that comes with a `traceparent` is recorded if \
+         that says so.",
+    ),
 ];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`, `circle`:
 //!   the side of the upstreams.
-//! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `tls`, `privacy`, `provenance`, `scrub`,
+//! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `log`, `spans`, `tls`, `privacy`, `provenance`, `scrub`,
 //!   `doctor`: the side of the operators.
 #![expect(
     clippy::unwrap_used,
@@ -27,6 +27,7 @@ mod hostile;
 mod index;
 mod lifecycle;
 mod limits;
+mod log;
 mod offline;
 mod outage;
 mod privacy;
@@ -38,6 +39,7 @@ mod requests;
 mod scene;
 mod scrub;
 mod settings;
+mod spans;
 mod stale;
 mod storage;
 mod sumdb;

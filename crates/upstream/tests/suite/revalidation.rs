@@ -88,8 +88,7 @@ async fn the_trace_of_a_request_goes_on() {
     let scene = Scene::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let traced = Request {
-        traceparent: Some(trace.to_owned()),
-        via: upstream::Via::default(),
+        traceparent: Some(trace.parse().unwrap()),
         ..request(LIST)
     };
     scene.chain().fetch_small(&traced).await.unwrap();
