@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use gomod::ModuleVersion;
-use gomod::mvs::{Graph, Node, NodeId, Summary};
+use gomod::mvs::{Graph, Node, NodeId, Requirement, Summary};
 use store::{FileKey, FileKind};
 
 /// More modules than this are not followed for one client.
@@ -20,6 +20,8 @@ const MOST_EDGES: usize = 2_000_000;
 const WINDOW_GROWTH: usize = 8;
 /// The most files of a kind that wait for the client.
 const WINDOW_LIMIT: usize = 64;
+/// The most `.info` files that wait for a client that builds: it asks for all of them, and they are tiny.
+const INFO_LIMIT: usize = 1_024;
 
 /// How many files of a kind may be there before the client has asked for them.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +62,15 @@ struct Knowledge {
     whole: bool,
 }
 
+/// A zip that may be wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Zip {
+    /// Of this version.
+    Of(NodeId),
+    /// Of the version of this module that is selected by then.
+    Selected(Arc<str>),
+}
+
 fn bit(kind: FileKind) -> u8 {
     match kind {
         FileKind::Info => 1,
@@ -79,9 +90,13 @@ pub(crate) struct Session {
     likely: BTreeSet<Arc<str>>,
     /// Versions whose `.info` the client may ask for.
     infos: BTreeSet<Arc<str>>,
-    /// Versions whose zip the client may ask for, in the order in which it came upon them.
-    zips: VecDeque<NodeId>,
-    queued_zips: HashSet<NodeId>,
+    /// Versions whose `.info` the client will ask for once it asks for any: it has their zips.
+    built: VecDeque<NodeId>,
+    /// Zips that the client may ask for, in the order in which it came upon them.
+    zips: VecDeque<Zip>,
+    queued_zips: HashSet<Zip>,
+    /// What the packages of a version import, as far as its go.mod file tells: what it requires without `// indirect`.
+    imports: HashMap<NodeId, Vec<Arc<str>>>,
     /// Where the client is in the order of paths, by kind.
     cursors: [Option<Arc<str>>; 3],
     windows: [Window; 3],
@@ -110,8 +125,10 @@ impl Default for Session {
             certain: VecDeque::new(),
             likely: BTreeSet::new(),
             infos: BTreeSet::new(),
+            built: VecDeque::new(),
             zips: VecDeque::new(),
             queued_zips: HashSet::new(),
+            imports: HashMap::new(),
             cursors: [None, None, None],
             windows: [Window::new(32), Window::new(12), Window::new(12)],
             unused: HashMap::new(),
@@ -151,12 +168,15 @@ impl Session {
             FileKind::Info => {
                 self.asks_infos = true;
                 self.want_mod(id);
-                self.want_zip(id);
+                self.want_zip(Zip::Of(id));
             }
             FileKind::Zip => {
                 self.asks_zips = true;
                 self.want_mod(id);
                 self.infos.insert(Arc::from(module.path().as_str()));
+                if before.asked & bit(FileKind::Info) == 0 {
+                    self.built.push_back(id);
+                }
                 if before.learned {
                     self.follow_zip(id);
                 }
@@ -191,11 +211,14 @@ impl Session {
             return;
         }
         let requires = summary.requires().iter();
-        let requires: Vec<Node> = requires
+        let requires: Vec<&Requirement> = requires
             .filter(|required| follows(&required.path))
-            .map(gomod::mvs::Requirement::node)
             .collect();
-        self.graph.require(id, requires);
+        let direct = requires.iter().filter(|required| !required.indirect);
+        let direct = direct.map(|required| required.path.clone()).collect();
+        self.imports.insert(id, direct);
+        self.graph
+            .require(id, requires.into_iter().map(Requirement::node));
         let known = self.known.entry(id).or_default();
         known.learned = true;
         known.unpruned = !summary.is_pruned();
@@ -242,23 +265,21 @@ impl Session {
         }
     }
 
-    fn want_zip(&mut self, id: NodeId) {
-        if self.queued_zips.insert(id) {
-            self.zips.push_back(id);
+    fn want_zip(&mut self, zip: Zip) {
+        if self.queued_zips.insert(zip.clone()) {
+            self.zips.push_back(zip);
         }
     }
 
-    /// The client compiles this version: what it imports comes next, unless the client says itself what it wants.
+    /// The client compiles this version: what it imports comes next, unless the client says itself what it wants. `go`
+    /// goes from package to package in the order in which it comes upon them, and so do the zips here; what a version
+    /// requires with `// indirect` is imported by others, and comes up there.
     fn follow_zip(&mut self, id: NodeId) {
         if self.asks_infos {
             return;
         }
-        let required: Vec<NodeId> = self.graph.requires(id).unwrap_or_default().to_vec();
-        for required in required {
-            let path = self.graph.node(required).map(Node::path);
-            if let Some(selected) = path.and_then(|path| self.graph.selected(path)) {
-                self.want_zip(selected);
-            }
+        for path in self.imports.get(&id).cloned().unwrap_or_default() {
+            self.want_zip(Zip::Selected(path));
         }
     }
 
@@ -284,6 +305,14 @@ impl Session {
             return None;
         }
         let kind = FileKind::Info;
+        while self.windows[index(kind)].ahead < INFO_LIMIT {
+            let Some(id) = self.built.pop_front() else {
+                break;
+            };
+            if self.is_open(id, kind) {
+                return self.take(id, kind);
+            }
+        }
         while self.windows[index(kind)].is_open() {
             let path = after(&self.infos, self.cursors[index(kind)].as_ref())?;
             self.infos.remove(&path);
@@ -302,8 +331,14 @@ impl Session {
         }
         let kind = FileKind::Zip;
         while self.windows[index(kind)].is_open() {
-            let id = self.zips.pop_front()?;
-            if self.is_open(id, kind) && self.graph.is_selected(id) {
+            let id = match self.zips.pop_front()? {
+                Zip::Of(id) => Some(id).filter(|id| self.graph.is_selected(*id)),
+                Zip::Selected(path) => self.graph.selected(&path),
+            };
+            let Some(id) = id else {
+                continue;
+            };
+            if self.is_open(id, kind) {
                 // Whoever compiles a module reads its go.mod file, too.
                 self.want_mod(id);
                 return self.take(id, kind);

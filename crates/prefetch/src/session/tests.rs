@@ -242,7 +242,9 @@ impl Run<'_> {
             .map(|module| FileKey::of(module, FileKind::Info));
         let mut infos: Vec<FileKey> = infos.collect();
         infos.sort_by_key(FileKey::url_path);
-        self.all(infos, 1, |_| Vec::new());
+        // In an order that follows from imports of packages, which nobody here knows.
+        fastrand::Rng::with_seed(1).shuffle(&mut infos);
+        self.all(infos, WORKERS, |_| Vec::new());
     }
 }
 
@@ -297,8 +299,13 @@ fn a_download_is_much_faster_and_wastes_little() {
 fn a_build_is_faster_and_wastes_little() {
     for (seed, modules) in [(2, 100), (42, 300)] {
         let world = World::new(seed, modules);
-        let (faster, wasted) = compare(&world, 50, Client::Builds);
-        assert!(faster >= 2.0 && wasted <= 0.1, "{faster} {wasted}");
+        for (delay, at_least) in [(50, 4.0), (150, 5.0)] {
+            let (faster, wasted) = compare(&world, delay, Client::Builds);
+            assert!(
+                faster >= at_least && wasted <= 0.1,
+                "{modules} modules at {delay} ms: {faster:.2} times, {wasted:.4} wasted"
+            );
+        }
     }
 }
 
