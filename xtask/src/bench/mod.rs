@@ -11,6 +11,7 @@ mod memory;
 mod origin;
 pub(crate) mod report;
 mod scale;
+mod start;
 mod sumlog;
 mod verification;
 mod verify;
@@ -86,6 +87,11 @@ const BENCHMARKS: [Benchmark; 10] = [
         name: "scale",
         title: "A hundred times the modules",
         run: scale::run,
+    },
+    Benchmark {
+        name: "start",
+        title: "The next start with 100,000 versions stored",
+        run: start::run,
     },
     Benchmark {
         name: "sumlog",

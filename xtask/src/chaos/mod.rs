@@ -13,10 +13,12 @@ mod mirror;
 mod report;
 mod rig;
 mod scenarios;
+mod soak;
 mod trouble;
 mod upstream;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -40,6 +42,9 @@ pub(crate) struct Options {
     /// The file whose sections are replaced [default: docs/availability.md].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// How long the day of the scenario `soak` lasts, in minutes [default: 12, with --quick 1].
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u32>,
     /// The program to measure, in place of a release build of this workspace.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -59,6 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         arguments.extend(options.quick.then(|| "--quick".to_owned()));
         arguments.push("--binary".to_owned());
         arguments.push(binary.display().to_string());
+        if let Some(minutes) = options.soak {
+            arguments.extend(["--soak".to_owned(), minutes.to_string()]);
+        }
         if let Some(out) = &options.out {
             arguments.push("--out".to_owned());
             arguments.push(std::path::absolute(out)?.display().to_string());
@@ -72,7 +80,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     let abilities = Abilities::find();
-    let rig = Rig::new(binary, options.quick, abilities)?;
+    let minutes = options.soak.unwrap_or(if options.quick { 1 } else { 12 });
+    let mut rig = Rig::new(binary, options.quick, abilities)?;
+    rig.soak = Duration::from_secs(60 * u64::from(minutes.max(1)));
     let out = match &options.out {
         Some(file) => Some(file.clone()),
         None if options.quick => None,

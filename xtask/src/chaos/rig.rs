@@ -32,6 +32,8 @@ pub(super) struct Rig {
     /// For each project the paths of the files that it needs.
     files: Vec<Vec<String>>,
     pub(super) folder: TempDir,
+    /// How long a simulated day lasts.
+    pub(super) soak: Duration,
 }
 
 /// The checksum database, which can be out of reach.
@@ -173,6 +175,7 @@ impl Rig {
             projects,
             files,
             folder: tempfile::tempdir()?,
+            soak: Duration::from_mins(12),
         })
     }
 
@@ -188,6 +191,12 @@ impl Rig {
         let mirror = Mirror::start(self.tree.root())?;
         mirror.order(Order::Delay(ROUND_TRIP))?;
         Ok(mirror)
+    }
+
+    /// Lets upstreams and the checksum database have another module.
+    pub(super) fn publish(&self, module: &Module) -> Result<()> {
+        self.tree.add(module);
+        self.database.add(module)
     }
 
     /// How often a build is tried in all.

@@ -16,6 +16,7 @@ use super::measure::Build;
 use super::mirror::{BlackHole, Mirror, authority_file};
 use super::report::Shown;
 use super::rig::{Comparison, Rig, Way, go, row};
+use super::soak;
 use super::trouble::Order;
 use super::upstream::Flaw;
 
@@ -154,6 +155,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         story: "Every client asks for every file of a project at the same time, on a connection of its own.",
         needs: &[],
         run: crowd::run,
+    },
+    Scenario {
+        name: "soak",
+        title: "A day of load and faults",
+        story: "Does memory grow, do descriptors leak? Everything that the server does by the clock happens as much faster as \
+                the day is shorter.",
+        needs: &[],
+        run: soak::run,
     },
 ];
 
