@@ -1,7 +1,7 @@
 //! Rows to a table, and the table to the documentation.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 
@@ -52,7 +52,13 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, scenario: &Scenario, shown: &Shown) {
-        let mut text = format!("## {}\n\n{}\n", scenario.title, scenario.story);
+        let mut text = format!(
+            "## {}\n\n{}\n\n{}; load average {} afterwards.\n",
+            scenario.title,
+            scenario.story,
+            httpdate::fmt_http_date(SystemTime::now()),
+            load_average(),
+        );
         if !shown.rows.is_empty() {
             text.push_str(
                 "\n| case | way | first try | requests | p50 | p99 | wait | build | again |\n|---|---|---|---|---|---|---|---|---|\n",
