@@ -47,7 +47,7 @@ impl Exchange {
             Ok(_) => "answered",
             Err(NoAnswer::Absent(_)) => "absent",
             Err(NoAnswer::NotServed) => "not-served",
-            Err(NoAnswer::Failed(failure)) => {
+            Err(NoAnswer::Failed(failure) | NoAnswer::Circle(failure)) => {
                 let label = Label::as_str(failure.label);
                 span.note("error.type", label);
                 span.fail(label);
