@@ -294,8 +294,9 @@ impl Soak<'_> {
             0..60 => known.clone(),
             60..70 => format!("{module}/@v/list"),
             70..76 => format!("{module}/@latest"),
-            76..80 => format!("{module}/@v/v9.{}.0.info", random.u16(..)),
-            80..83 => format!("/nowhere.example/m{}/@v/list", random.u32(..)),
+            // What is not there is remembered for a while, up to a number: few names, so that all are known early.
+            76..80 => format!("{module}/@v/v9.0.{}.info", random.u8(..4)),
+            80..83 => format!("/nowhere.example/m{}/@v/list", random.u16(..2000)),
             83..85 => format!("/cached-only{known}"),
             85..86 => "/metrics".to_owned(),
             86..87 => "/readyz".to_owned(),
