@@ -7,6 +7,7 @@ use modzip::Workers;
 use store::{Records, Scope, Store, rebuild_records};
 use upstream::Chain;
 
+use crate::damage::note_damage;
 use crate::databases::databases;
 use crate::degraded::Losses;
 use crate::flight::Flights;
@@ -37,6 +38,7 @@ impl Depot {
     /// Puts a depot on a store. Must be called within a tokio runtime.
     pub fn new(store: Store, chain: Chain, settings: Settings) -> Self {
         let records = Records::start(store.root());
+        note_damage(&store, &records);
         let (store, chain) = (Arc::new(store), Arc::new(ArcSwap::from_pointee(chain)));
         let databases = databases(&settings.sumdbs, &[], &store, &chain);
         let gate = Arc::new(Gate::new(settings.admission));

@@ -17,6 +17,7 @@
 
 mod answers;
 mod clean;
+mod damage;
 mod databases;
 mod degraded;
 mod depot;

@@ -50,7 +50,8 @@ pub use key::{FileKey, FileKind};
 pub use lock::{Lock, LockError};
 pub use pin::{Expected, FirstSightReason, Pin, PinnedFile, UncheckedReason, Verification};
 pub use quarantine::{
-    Claim, Evidence, QuarantineEntry, QuarantineId, QuarantineIdError, QuarantineReason,
+    Claim, Evidence, FoundDamaged, QuarantineEntry, QuarantineId, QuarantineIdError,
+    QuarantineReason,
 };
 pub use rebuild::{RebuildReport, Scope, rebuild_records};
 pub use records::{

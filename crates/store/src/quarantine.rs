@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use gomod::{ModulePath, Version};
@@ -203,6 +204,29 @@ pub struct QuarantineEntry {
     pub path: PathBuf,
 }
 
+/// A stored file that was found damaged when it was opened, and is in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundDamaged {
+    /// Which.
+    pub key: FileKey,
+    /// As what it is in quarantine.
+    pub id: QuarantineId,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+type Listener = Box<dyn Fn(FoundDamaged) + Send + Sync>;
+
+/// Who is told of damaged files.
+#[derive(Default)]
+pub(crate) struct DamageListener(OnceLock<Listener>);
+
+impl fmt::Debug for DamageListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DamageListener").finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Puts what was fetched into quarantine. Blocks until it is durable.
     pub fn quarantine_draft(
@@ -249,8 +273,22 @@ impl Store {
 
     /// Takes a damaged file out of the tree, and keeps it for whoever wants to know what happened to it.
     pub fn quarantine(&self, key: &FileKey, damage: &Damage) -> Result<(), StoreError> {
-        self.quarantine_stored(&Evidence::of_damage(key, damage))
-            .map(drop)
+        let evidence = Evidence::of_damage(key, damage);
+        let id = self.quarantine_stored(&evidence)?;
+        if let (Some(id), Some(tell)) = (id, self.damage.0.get()) {
+            tell(FoundDamaged {
+                key: evidence.key,
+                id,
+                reason: evidence.detail,
+            });
+        }
+        Ok(())
+    }
+
+    /// Has `listener` told of every damaged file that is set aside from now on. It must not block. A second one is not
+    /// heard.
+    pub fn tell_of_damage(&self, listener: impl Fn(FoundDamaged) + Send + Sync + 'static) {
+        let _only_once = self.damage.0.set(Box::new(listener));
     }
 
     /// Everything in quarantine, oldest first.

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::lock::Lock;
 use crate::publish::{Published, publish_new};
+use crate::quarantine::DamageListener;
 use crate::room::open_unnoticed;
 use crate::{Digest, Draft, FileKey, FileKind, QuarantineEntry, StoreError, StoredFile};
 
@@ -21,6 +22,7 @@ pub struct Store {
     /// Whether the process that had the store before ended without closing it.
     after_crash: bool,
     pub(crate) quarantined: AtomicU64,
+    pub(crate) damage: DamageListener,
 }
 
 /// What a look into the tree that must not wait for the disk found.
@@ -65,6 +67,7 @@ impl Store {
             lock: Some(lock),
             after_crash,
             quarantined: AtomicU64::new(0),
+            damage: DamageListener::default(),
         };
         if after_crash {
             store.remove_unfinished_entries()?;
@@ -88,6 +91,7 @@ impl Store {
             lock: None,
             after_crash: false,
             quarantined: AtomicU64::new(0),
+            damage: DamageListener::default(),
         })
     }
 

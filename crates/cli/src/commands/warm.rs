@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use prefetch::{Failed, Progress, Report, Source, Targets, warm};
 use serde::Serialize;
 use store::Store;
+use upstream::{Chain, UpstreamStatus};
 
 use super::attached::interrupted;
 use super::chain::{self, Unobserved};
@@ -42,8 +43,12 @@ pub(super) fn run(
             () = interrupted => None,
         };
         bar.finish_and_clear();
-        if let Source::Depot(depot) = &source {
-            depot.close(LAST_WRITES).await;
+        match (&source, &done, &arguments.server) {
+            (Source::Depot(depot), ..) => depot.close(LAST_WRITES).await,
+            (Source::Server { all, cached }, Some(report), Some(server)) => {
+                check_was_there(server, &[all, cached], report)?;
+            }
+            _ => {}
         }
         done.ok_or_else(|| {
             CannotDo::new(
@@ -62,6 +67,21 @@ pub(super) fn run(
     } else {
         Status::Findings
     })
+}
+
+/// A server that never gave an answer has not failed to fetch something: nobody was there to be asked.
+fn check_was_there(server: &str, chains: &[&Chain], report: &Report) -> Result<(), CannotDo> {
+    let status: Vec<UpstreamStatus> = chains.iter().flat_map(|chain| chain.status()).collect();
+    let Some(failure) = status.iter().find_map(|status| status.failure.as_ref()) else {
+        return Ok(());
+    };
+    let has_answered = status.iter().any(|status| status.average.is_some());
+    if has_answered || report.failed.is_empty() {
+        return Ok(());
+    }
+    Err(CannotDo::new(format!(
+        "--server {server}: it does not answer ({failure}); start modkeep there, or leave --server out to warm a store of this machine"
+    )))
 }
 
 fn read_targets(names: &[String]) -> Result<Targets, CannotDo> {

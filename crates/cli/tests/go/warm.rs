@@ -278,3 +278,26 @@ fn a_server_warms_the_configured_projects_by_itself() {
     scene.build_and_run(&go_through(&modkeep), &copy);
     assert_eq!(fetched(&upstream), 0);
 }
+
+#[test]
+fn a_server_that_is_not_there_cannot_be_warmed() {
+    let scene = Scene::with_modules(31, 5);
+    let folder = scene.checkout("app");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", port.local_addr().unwrap());
+    drop(port);
+    let output = Command::new(BINARY)
+        .env("GOENV", "off")
+        .args(["warm", "--server", &url])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains(&url) && stderr.contains("refused"),
+        "{stderr}"
+    );
+}

@@ -40,7 +40,7 @@ fn behind(scene: &Scene, script: &str) -> ModkeepCommand {
 }
 
 /// Whether this process may mount file systems where nobody else sees them.
-fn can_mount(what: &str) -> bool {
+pub(crate) fn can_mount(what: &str) -> bool {
     let tried = Command::new("unshare")
         .args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"])
         .output();
@@ -52,7 +52,7 @@ fn can_mount(what: &str) -> bool {
 }
 
 /// A `modkeep` with its store on a file system of its own.
-fn on_tmpfs(scene: &Scene, options: &str) -> ModkeepCommand {
+pub(crate) fn on_tmpfs(scene: &Scene, options: &str) -> ModkeepCommand {
     let script = format!(
         "exec unshare --mount bash -c 'mount -t tmpfs -o {options} none \"$0\" && exec \"$@\"' \"$data\" \"$modkeep\" \"$@\""
     );
@@ -60,7 +60,7 @@ fn on_tmpfs(scene: &Scene, options: &str) -> ModkeepCommand {
 }
 
 /// The store's folder as the process sees it.
-fn inside(scene: &Scene, modkeep: &Modkeep) -> PathBuf {
+pub(crate) fn inside(scene: &Scene, modkeep: &Modkeep) -> PathBuf {
     let data = scene.data();
     let data = data.strip_prefix("/").unwrap();
     Path::new(&format!("/proc/{}/root", modkeep.pid())).join(data)

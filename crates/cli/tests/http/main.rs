@@ -5,8 +5,8 @@
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`, `circle`:
 //!   the side of the upstreams.
-//! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `log`, `spans`, `tls`, `privacy`, `provenance`, `scrub`,
-//!   `doctor`: the side of the operators.
+//! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `log`, `spans`, `tls`, `privacy`, `provenance`,
+//!   `scrub`, `doctor`, `edge`: the side of the operators.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -19,6 +19,7 @@ mod api;
 mod circle;
 mod disk;
 mod doctor;
+mod edge;
 mod endpoints;
 mod flights;
 mod handover;

@@ -141,7 +141,12 @@ fn stored_answers_do_not_wait_behind_hanging_ones() {
         })
         .collect();
     within(SOON, "all of them hang", || {
-        scene.upstream.count("/example.com/hang*") == 160
+        // Some more than once: who waits for long asks again.
+        let asked = scene.upstream.counts().into_keys();
+        asked
+            .filter(|path| path.starts_with("/example.com/hang"))
+            .count()
+            == 160
     });
     let began = Instant::now();
     for path in PATHS {

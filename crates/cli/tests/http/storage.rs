@@ -57,6 +57,18 @@ fn a_file_that_was_cut_is_set_aside_and_fetched_again() {
     assert!(fs::read(&aside[0]).unwrap() == zip[..100_000]);
     assert_eq!(modkeep.metric("modkeep_store_quarantined_total"), 1);
     assert!(modkeep.stderr().contains("damaged"), "{}", modkeep.stderr());
+    let told = modkeep
+        .get("/api/v1/modules/example.com/!acme/versions/v1.2.3")
+        .text();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let events = told["warnings"].as_array().unwrap();
+    let event = events.iter().find(|event| event["kind"] == "quarantined");
+    let event = event.unwrap_or_else(|| panic!("{told:#}"));
+    assert_eq!(event["file"], "zip", "{told:#}");
+    assert!(
+        event["reason"].as_str().unwrap().contains("damaged"),
+        "{told:#}"
+    );
 }
 
 #[test]
