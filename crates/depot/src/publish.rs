@@ -17,7 +17,7 @@ use store::{
 };
 
 use crate::shared::{Origin, Shared, name_of};
-use crate::source::PUBLISHED;
+use crate::source::published_here;
 use crate::{AnswerReply, Depot, DepotError, Freshness};
 
 /// The zip is written in pieces of about this size.
@@ -183,7 +183,7 @@ impl Shared {
 
     async fn note_published(&self, key: FileKey, published: &PublishedFile) {
         let from = Origin {
-            source: PUBLISHED.to_owned(),
+            source: published_here(),
             etag: None,
         };
         self.note_stored(key, published, from).await;

@@ -1,22 +1,29 @@
 //! How a source is named among replies, and what is put on record of it.
 
 use store::Source;
-
-/// The name of those who publish on this server.
-pub(crate) const PUBLISHED: &str = "published here";
+use vcs::VersionControl;
 
 /// What is put on record of a source as it is named among replies.
 pub(crate) fn recorded(source: &str) -> Source {
-    if source == PUBLISHED {
+    if source == published_here() {
         return Source::Published;
     }
-    let Some(url) = source.strip_prefix("git+") else {
+    let repository = VersionControl::ALL.iter().find_map(|system| {
+        let rest = source.strip_prefix(system.command())?;
+        rest.strip_prefix('+')
+    });
+    let Some(url) = repository else {
         return Source::upstream(source);
     };
     match url.rsplit_once('#') {
         Some((url, commit)) if is_hash(commit) => Source::repository(url, Some(commit.to_owned())),
         _ => Source::repository(url, None),
     }
+}
+
+/// The name of those who publish on this server.
+pub(crate) fn published_here() -> String {
+    Source::Published.to_string()
 }
 
 /// The name of a source that is a repository, with the commit that was used.
@@ -53,7 +60,11 @@ mod tests {
                 at_commit(repository.to_owned(), Some("main")),
                 Source::repository("https://git.example.com/m", None),
             ),
-            (PUBLISHED.to_owned(), Source::Published),
+            (
+                "svn+https://svn.example.com/m/trunk".to_owned(),
+                Source::repository("https://svn.example.com/m/trunk", None),
+            ),
+            (published_here(), Source::Published),
         ] {
             assert_eq!(recorded(&name), expected, "{name}");
         }

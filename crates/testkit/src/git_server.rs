@@ -20,6 +20,8 @@ pub struct GitManner {
     pub login: Option<&'static str>,
     /// Speaks the oldest version of the protocol only.
     pub old: bool,
+    /// Of packs only so many bytes come, and then the connection ends.
+    pub cut: Option<usize>,
     /// Closes each connection after one answer.
     pub close: bool,
 }
@@ -116,6 +118,12 @@ impl Repositories {
             self.seen
                 .sent
                 .fetch_add(answer.len() as u64, Ordering::Relaxed);
+            let is_pack = answer.windows(4).any(|window| window == b"PACK");
+            if let Some(cut) = self.manner.cut.filter(|_| is_pack) {
+                let part = answer.get(..cut).unwrap_or(&answer);
+                (&*stream).write_all(part).ok()?;
+                return None;
+            }
             (&*stream).write_all(&answer).ok()?;
             if self.manner.close {
                 return None;

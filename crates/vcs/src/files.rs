@@ -54,9 +54,12 @@ impl VersionFiles {
     /// What `@v/<version>.info` answers.
     pub fn info(&self) -> RevInfo {
         let mut origin = self.resolver.origin();
-        self.commit().clone_into(&mut origin.hash);
+        let code = self.resolver.code();
+        if code.has_hashes() {
+            self.commit().clone_into(&mut origin.hash);
+        }
         if let Some(tag) = self.tag().filter(|tag| tag.commit == self.commit()) {
-            origin.ref_name = format!("refs/tags/{}", tag.tag);
+            origin.ref_name = code.tag_name(&tag.tag);
         }
         RevInfo {
             version: self.version.to_string(),

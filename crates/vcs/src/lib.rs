@@ -19,6 +19,7 @@
 mod address;
 mod archive;
 mod client;
+mod code;
 #[cfg(test)]
 mod conformance;
 pub mod discovery;
@@ -30,6 +31,7 @@ mod govcs;
 mod keyring;
 mod memory;
 mod options;
+mod other;
 mod outbound;
 pub mod query;
 mod repo;

@@ -12,11 +12,13 @@ use gomod::{ModulePath, Revision, Version};
 use modzip::Created;
 
 use crate::address::is_same;
+use crate::code::Code;
 use crate::discovery::{Discovery, Probe, Root, Rules, Web};
-use crate::error::{Blocked, DiscoveryFault, Error};
+use crate::error::{DiscoveryFault, Error};
 use crate::files::VersionFiles;
 use crate::memory::{Memory, RepositoryChange};
 use crate::options::{Remote, RemoteOptions};
+use crate::other::OtherRepository;
 use crate::outbound::Outbound;
 use crate::query::{Query, Selection};
 use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop, look_around};
@@ -82,6 +84,8 @@ struct Remotes {
     workshop: Arc<Workshop>,
     configuration: Configuration,
     open: Mutex<HashMap<String, Arc<GitRepository>>>,
+    /// Those of other systems.
+    others: Mutex<HashMap<String, Arc<OtherRepository>>>,
     /// Where the repositories of roots are.
     roots: Mutex<HashMap<String, String>>,
 }
@@ -105,6 +109,7 @@ impl Vcs {
             workshop: Arc::new(workshop),
             configuration: settings.configuration,
             open: Mutex::default(),
+            others: Mutex::default(),
             roots: Mutex::default(),
         });
         let probe: Arc<dyn Probe> = Arc::<Remotes>::clone(&remotes);
@@ -278,7 +283,6 @@ impl Vcs {
         let root = self.root(module).await?;
         let layout = Layout::new(&root, module)?;
         match root.system {
-            VersionControl::Git => {}
             VersionControl::Mod => {
                 return Err(DiscoveryFault::ServedByProxy {
                     path: module.to_string(),
@@ -286,9 +290,14 @@ impl Vcs {
                 }
                 .into());
             }
+            VersionControl::Git => {}
             system => {
-                let root = root.root;
-                return Err(Blocked::Unsupported { system, root }.into());
+                let remotes = &self.0.remotes;
+                let insecure = self.0.discovery.allows_insecure(module.as_str());
+                let other = remotes.other(system, &root.repository, &root.root, insecure);
+                let snapshot = other.snapshot().await?;
+                self.keep();
+                return Ok(Resolver::new(layout, Code::Other(snapshot)));
             }
         }
         let insecure = self.0.discovery.allows_insecure(module.as_str());
@@ -311,7 +320,7 @@ impl Vcs {
         let found = (!self.0.discovery.is_configured(module.as_str())).then_some(&*root.repository);
         self.0.memory.observe(&root.root, found, &first_commits);
         self.keep();
-        Ok(Resolver::new(layout, snapshot))
+        Ok(Resolver::new(layout, Code::Git(snapshot)))
     }
 
     /// A repository has something new: what was listed of it before does not count any more. Returns the import paths
@@ -406,12 +415,39 @@ impl Remotes {
         }
     }
 
+    fn other(
+        &self,
+        system: VersionControl,
+        url: &str,
+        root: &str,
+        insecure: bool,
+    ) -> Arc<OtherRepository> {
+        let key = format!("{system} {insecure} {url}");
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if others.len() >= MOST_REPOSITORIES {
+            others.retain(|_, repository| Arc::strong_count(repository) > 1);
+        }
+        let repository = others.entry(key).or_insert_with(|| {
+            let remote = self.remote(url, root, insecure);
+            let workshop = Arc::clone(&self.workshop);
+            Arc::new(OtherRepository::new(workshop, system, root, remote))
+        });
+        Arc::clone(repository)
+    }
+
     fn pushed(&self, address: &str) -> Vec<String> {
         for repository in self.all() {
             if repository.is_at(address) {
                 repository.forget_listing();
             }
         }
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        for repository in others.values() {
+            if repository.is_at(address) {
+                repository.forget_listing();
+            }
+        }
+        drop(others);
         let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
         roots
             .iter()
@@ -440,8 +476,8 @@ impl Probe for Remotes {
             let root = url.split_once("://").map_or(url, |(_, root)| root);
             is_allowed(&self.remote(url, root, insecure), system)?;
             if system != VersionControl::Git {
-                let root = root.to_owned();
-                return Err(Blocked::Unsupported { system, root }.into());
+                let other = self.other(system, url, root, insecure);
+                return other.snapshot().await.map(drop);
             }
             self.repository(url, root, insecure)
                 .snapshot()

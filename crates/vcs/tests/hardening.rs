@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use fault::Label;
 use gomod::{Revision, Version};
-use harm::{large, module, zip};
+use harm::{large, module, over_http, zip};
 use support::{Forge, Pages, Workplace, local};
-use testkit::script;
+use testkit::{GitManner, GitServer, script};
 use vcs::Settings;
 
 #[tokio::test]
@@ -281,7 +281,13 @@ async fn child_of_the_kill_test() {
         std::env::var_os("PATH").unwrap(),
         work,
     ));
-    settings.configuration = Arc::new(move |url, _| local(&root, url));
+    match std::env::var_os("MODKEEP_KILL_SERVER") {
+        Some(server) => {
+            let server = server.to_str().unwrap().parse().unwrap();
+            over_http(&mut settings, server, None);
+        }
+        None => settings.configuration = Arc::new(move |url, _| local(&root, url)),
+    }
     let vcs = vcs::Vcs::new(settings, Arc::new(Pages::default())).unwrap();
     let module = module("victim");
     let file = tempfile::tempfile().unwrap();
@@ -296,6 +302,15 @@ async fn child_of_the_kill_test() {
 
 #[test]
 fn killed_processes_leave_no_lock_and_no_broken_repository() {
+    kill_many(false);
+}
+
+#[test]
+fn killed_processes_that_talk_to_a_server_themselves_leave_none_either() {
+    kill_many(true);
+}
+
+fn kill_many(over_http: bool) {
     let folder = tempfile::tempdir().unwrap();
     let forge = Forge {
         root: tempfile::tempdir_in(folder.path()).unwrap(),
@@ -307,8 +322,12 @@ fn killed_processes_leave_no_lock_and_no_broken_repository() {
     std::fs::rename(forge.root.path(), folder.path().join("forge")).unwrap();
     std::fs::create_dir(forge.root.path()).unwrap();
     std::fs::create_dir(folder.path().join("work")).unwrap();
+    let server = GitServer::start(&folder.path().join("forge"), GitManner::default());
     let child = || {
         let mut command = Command::new(std::env::current_exe().unwrap());
+        if over_http {
+            command.env("MODKEEP_KILL_SERVER", server.address().to_string());
+        }
         command
             .args(["--exact", "child_of_the_kill_test", "--nocapture"])
             .env("MODKEEP_KILL_TEST", folder.path())

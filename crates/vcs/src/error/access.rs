@@ -131,8 +131,8 @@ pub enum Blocked {
         /// Whether it counts as private.
         private: bool,
     },
-    /// A system that modules can not be made from here.
-    #[error("{root}: repositories of {system} are not supported")]
+    /// A system whose program is not installed.
+    #[error("{root} is a repository of {system}, and the program {system} is not installed here")]
     Unsupported {
         /// The system.
         system: VersionControl,

@@ -151,6 +151,11 @@ impl Mirror {
         self.directory.join("history.git")
     }
 
+    /// Where repositories of other systems than git are copied to.
+    pub(crate) fn copy(&self) -> PathBuf {
+        self.directory.join("copy")
+    }
+
     /// Waits for the right to change the directory, and cleans up after whoever had it and was killed.
     pub(crate) async fn write(&self, patience: Duration) -> Result<Writing, Error> {
         let doing = || format!("locking {}", self.lock.display());

@@ -55,8 +55,7 @@ use crate::runner::{Runner, Sink};
 use crate::wire::Wire;
 use ahead::Use;
 pub(crate) use ahead::look_around;
-use mirrors::Mirror;
-pub(crate) use mirrors::Mirrors;
+pub(crate) use mirrors::{Mirror, Mirrors, Writing};
 pub(crate) use objects::CommitTime;
 use refs::Listing;
 pub(crate) use refs::{Named, ObjectId, Refs};
@@ -104,7 +103,7 @@ pub(crate) struct Workshop {
     pub(crate) runner: Runner,
     pub(crate) limits: Limits,
     pub(crate) web: Arc<dyn Web>,
-    mirrors: Mirrors,
+    pub(crate) mirrors: Mirrors,
     wire: Wire,
     seen: Seen,
     last_eviction: Mutex<Option<Instant>>,
@@ -124,7 +123,7 @@ impl Workshop {
     }
 
     /// Makes room, now and then, in the background.
-    fn evict(&self) {
+    pub(crate) fn evict(&self) {
         let mut last = self
             .last_eviction
             .lock()
@@ -159,7 +158,7 @@ struct Listed {
 }
 
 /// How old a listing may be to say that something does not exist: whoever has just pushed a tag wants it at once.
-const ABSENCE_FRESH: Duration = Duration::from_secs(1);
+pub(crate) const ABSENCE_FRESH: Duration = Duration::from_secs(1);
 
 /// How often a listing is begun anew because something was pushed meanwhile.
 const MOST_LISTINGS: usize = 3;

@@ -1,5 +1,6 @@
 //! The names of a repository: HEAD, branches and tags at one moment, and the sums over them that answers carry.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
@@ -18,7 +19,8 @@ const HEADS: &str = "refs/heads/";
 /// How many hexadecimal digits are the least that may name a commit.
 const MIN_DIGITS: usize = 7;
 
-/// The hash of an object: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
+/// The hash of an object: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits. With systems that have no hashes,
+/// the number of a revision.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId(Box<str>);
 
@@ -27,13 +29,21 @@ impl ObjectId {
         (matches!(text.len(), 40 | 64) && is_hex(text)).then(|| Self(text.into()))
     }
 
+    /// The revision of a system that counts them.
+    pub(crate) fn number(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The twelve digits that pseudo-versions carry.
-    pub(crate) fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
+    pub(crate) fn short(&self) -> Cow<'_, str> {
+        match self.0.get(..12) {
+            Some(short) => short.into(),
+            None => format!("{:0>12}", self.0).into(),
+        }
     }
 
     pub(crate) fn is_sha256(&self) -> bool {
@@ -79,6 +89,15 @@ pub(crate) enum Named {
 }
 
 impl Refs {
+    /// These refs, unless there are more than `limit`.
+    pub(crate) fn of(refs: Vec<(BString, ObjectId)>, limit: usize) -> Result<Self, Error> {
+        if refs.len() > limit {
+            return Err(Error::TooManyRefs { limit });
+        }
+        let by_name = refs.into_iter().collect();
+        Ok(Self { by_name })
+    }
+
     /// The commit of HEAD, if it has one.
     pub(crate) fn head(&self) -> Option<&ObjectId> {
         self.by_name.get(BStr::new("HEAD"))

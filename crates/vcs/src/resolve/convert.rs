@@ -71,7 +71,7 @@ impl Resolver {
             self.layout.pseudo_major(),
             &base.unwrap_or_default(),
             found.commit.time,
-            found.commit.id.short(),
+            &found.commit.id.short(),
         );
         self.checked(found, &version, asked).await
     }

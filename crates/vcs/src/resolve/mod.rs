@@ -11,8 +11,9 @@ use gomod::info::RevInfo;
 use gomod::pseudo::is_pseudo_version;
 use gomod::{ModulePath, Version, semver};
 
+use crate::code::Code;
 use crate::error::{Error, VersionRefusal};
-use crate::repo::{CommitTime, Named, ObjectId, Snapshot};
+use crate::repo::{CommitTime, Named, ObjectId};
 pub(crate) use layout::{LICENSE, Layout};
 pub(crate) use origin::merge;
 pub use origin::settled;
@@ -21,7 +22,7 @@ pub use versions::Versions;
 /// One module in one repository at one moment.
 pub(crate) struct Resolver {
     layout: Layout,
-    code: Snapshot,
+    code: Code,
 }
 
 /// A revision that exists.
@@ -58,7 +59,7 @@ pub(crate) struct Place {
 }
 
 impl Resolver {
-    pub(crate) fn new(layout: Layout, code: Snapshot) -> Self {
+    pub(crate) fn new(layout: Layout, code: Code) -> Self {
         let code = code.wanting(layout.files());
         Self { layout, code }
     }
@@ -67,7 +68,7 @@ impl Resolver {
         &self.layout.module
     }
 
-    pub(crate) fn code(&self) -> &Snapshot {
+    pub(crate) fn code(&self) -> &Code {
         &self.code
     }
 
@@ -86,7 +87,7 @@ impl Resolver {
     pub(crate) async fn tip(&self) -> Result<RevInfo, Error> {
         let head = self.code.refs().head().ok_or(Error::NoCommits)?;
         let mut found = self.find(head.as_str()).await?;
-        found.ref_name = Some("HEAD".to_owned());
+        found.ref_name = Some(self.code.newest_name().to_owned());
         self.convert(&found, "").await
     }
 
@@ -163,7 +164,7 @@ impl Resolver {
     /// The tag of `version`, and the commit that it names now.
     pub(crate) fn tag(&self, version: &Version) -> Option<TagNow> {
         let name = self.revision_of(version.as_str());
-        match self.code.refs().lookup(&name) {
+        match self.code.lookup(&name) {
             Ok(Named::Ref {
                 commit, tag: true, ..
             }) => Some(TagNow {
@@ -186,7 +187,7 @@ impl Resolver {
     async fn find(&self, revision: &str) -> Result<Found, Error> {
         let refs = self.code.refs();
         let unknown = || Error::UnknownRevision(revision.to_owned());
-        let (commit, tag, ref_name) = match refs.lookup(revision)? {
+        let (commit, tag, ref_name) = match self.code.lookup(revision)? {
             Named::Unknown => return Err(unknown()),
             Named::Hash => {
                 let id = self
@@ -194,12 +195,13 @@ impl Resolver {
                     .commit_by_hash(revision)
                     .await?
                     .ok_or_else(unknown)?;
-                (self.code.commit(&id, None).await, false, None)
+                let ref_name = self.code.ref_name(None, revision, &id);
+                (self.code.commit(&id, None).await, false, ref_name)
             }
             Named::Ref { name, commit, tag } => {
                 let found = self.code.commit(&commit, Some(name.as_ref())).await;
-                // Go asks for HEAD by its hash, and names it nowhere.
-                let ref_name = (name != "HEAD").then(|| name.to_string());
+                let name = name.to_string();
+                let ref_name = self.code.ref_name(Some(&name), revision, &commit);
                 (found, tag, ref_name)
             }
         };

@@ -4,12 +4,13 @@ use gomod::info::{Origin, RevInfo};
 use gomod::pseudo::is_pseudo_version;
 
 use super::{Found, Resolver};
+use crate::system::VersionControl;
 
 impl Resolver {
     /// The origin of everything that this module is asked for.
     pub(crate) fn origin(&self) -> Origin {
         Origin {
-            vcs: "git".to_owned(),
+            vcs: self.code().system().to_string(),
             url: self.code().url().to_owned(),
             subdir: self.layout.directory.clone(),
             ..Origin::default()
@@ -19,9 +20,16 @@ impl Resolver {
     /// The origin of `version`, which `asked` was found to be.
     pub(super) fn origin_of(&self, found: &Found, version: &str, asked: &str) -> Origin {
         let mut origin = self.origin();
-        origin.hash = found.commit.id.to_string();
+        if self.code().has_hashes() {
+            origin.hash = found.commit.id.to_string();
+        }
         origin.ref_name = found.ref_name.clone().unwrap_or_default();
-        if is_pseudo_version(version) && (version != asked || !version.starts_with("v0.0.0-")) {
+        // The others have no sum over their tags.
+        let is_git = self.code().system() == VersionControl::Git;
+        if is_git
+            && is_pseudo_version(version)
+            && (version != asked || !version.starts_with("v0.0.0-"))
+        {
             origin.tag_prefix = self.version_tag_prefix();
             origin.tag_sum = self.code().refs().tag_sum(&origin.tag_prefix);
         }

@@ -58,6 +58,9 @@ pub(crate) struct Run<'a> {
     repository: Option<PathBuf>,
     arguments: Vec<OsString>,
     access: Option<&'a Access>,
+    online: bool,
+    directory: Option<PathBuf>,
+    variables: Vec<(&'static str, OsString)>,
     input: Input,
     output: u64,
     time: Option<Duration>,
@@ -100,6 +103,9 @@ impl<'a> Run<'a> {
             repository: None,
             arguments: Vec::new(),
             access: None,
+            online: false,
+            directory: None,
+            variables: Vec::new(),
             input: Input::Empty,
             output: OUTPUT,
             time: None,
@@ -113,6 +119,28 @@ impl<'a> Run<'a> {
     ) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    /// Has it talk to a server by itself.
+    pub(crate) fn online(mut self) -> Self {
+        self.online = true;
+        self
+    }
+
+    /// Starts it in `directory`.
+    pub(crate) fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_path_buf());
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    fn is_online(&self) -> bool {
+        self.online || self.access.is_some()
     }
 
     /// Lets it talk to the server of `access`.
@@ -169,7 +197,8 @@ impl<'a> Run<'a> {
         if self.check_version {
             Box::pin(self.runner.git_version()).await?;
         }
-        let gate = if self.access.is_some() {
+        let network = self.is_online();
+        let gate = if network {
             &self.runner.0.network
         } else {
             &self.runner.0.local
@@ -178,17 +207,16 @@ impl<'a> Run<'a> {
         let what = self.what();
         let limits = self.limits();
         let command = self.command();
-        let network = self.access.is_some();
         let (access, program) = (self.access, self.program);
         match run(command, self.input, sink, &limits).await {
-            Ok(finished) => judge(finished, what, access, expected),
+            Ok(finished) => judge(finished, what, access, network, expected),
             Err(broken) => Err(breakage(broken, what, &program, &limits, network)),
         }
     }
 
     fn limits(&self) -> RunLimits {
         let settings = self.runner.settings();
-        let usual = if self.access.is_some() {
+        let usual = if self.is_online() {
             settings.network_time
         } else {
             settings.local_time
@@ -230,7 +258,10 @@ impl<'a> Run<'a> {
             .env("TZ", "UTC")
             .env("SSH_ASKPASS", "")
             .env("SSH_ASKPASS_REQUIRE", "never")
-            .current_dir(&runner.home);
+            .current_dir(self.directory.as_ref().unwrap_or(&runner.home));
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
         if self.git {
             self.git_environment(&mut command);
         }
@@ -305,6 +336,7 @@ fn judge(
     finished: Finished,
     what: String,
     access: Option<&Access>,
+    network: bool,
     expected: &[i32],
 ) -> Result<Output, Error> {
     let code = finished.status.code();
@@ -318,7 +350,7 @@ fn judge(
     let secrets = access.map_or(&[][..], |access| &access.secrets);
     let stderr = presentable(&finished.stderr, secrets);
     let circumstances = Circumstances {
-        network: access.is_some(),
+        network,
         authenticated: access.is_some_and(|access| access.authenticated),
     };
     Err(ToolFault::Failed {

@@ -107,6 +107,10 @@ fn auth_label(any: &dyn Fn(&[&str]) -> bool, authenticated: bool) -> Option<Labe
         "invalid username or password",
         "returned error: 401",
         "returned error: 403",
+        "http error 401",
+        "http error 403",
+        "e170001",
+        "authorization failed",
     ]) {
         Some(refused)
     } else if any(&[
@@ -119,6 +123,12 @@ fn auth_label(any: &dyn Fn(&[&str]) -> bool, authenticated: bool) -> Option<Labe
         "does not exist",
         "no repository found",
         "repository does not exist",
+        "http error 404",
+        "http error 410",
+        "404 not found",
+        "not a branch",
+        "e160013",
+        "e180001",
     ]) {
         Some(if authenticated {
             Label::AuthRepoNotFound

@@ -3,6 +3,7 @@
 
 mod access;
 mod command;
+mod gate;
 mod http;
 mod messages;
 mod pins;
@@ -22,6 +23,7 @@ use crate::options::{KnownHosts, Remote};
 use access::SshHost;
 pub(crate) use access::{Access, is_allowed};
 pub(crate) use command::Run;
+pub(crate) use gate::Gate;
 pub(crate) use http::{HttpAccess, refused};
 use pins::Pins;
 pub(crate) use process::{Broken, Input, RunLimits, Sink, directory_size, run};

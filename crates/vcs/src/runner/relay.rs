@@ -69,7 +69,7 @@ enum Language {
     Socks,
 }
 
-struct Way {
+pub(super) struct Way {
     language: Language,
     proxy: (String, u16),
     login: Option<(String, String)>,
@@ -78,7 +78,7 @@ struct Way {
 }
 
 impl Way {
-    fn new(proxy: &Url, host: &SshHost) -> Result<Self, Error> {
+    pub(super) fn new(proxy: &Url, host: &SshHost) -> Result<Self, Error> {
         let refuse = |reason| {
             Error::from(Blocked::Address {
                 url: goenv::redact::redact_text(proxy.as_str()),
@@ -115,6 +115,12 @@ impl Way {
     }
 
     async fn lead(&self, mut client: TcpStream) -> io::Result<()> {
+        let mut server = self.open().await?;
+        copy_bidirectional(&mut client, &mut server).await.map(drop)
+    }
+
+    /// A connection to the server, as if there were no proxy.
+    pub(super) async fn open(&self) -> io::Result<TcpStream> {
         let (host, port) = (self.proxy.0.as_str(), self.proxy.1);
         let connecting = async {
             let mut server = TcpStream::connect((host, port)).await?;
@@ -124,10 +130,9 @@ impl Way {
             }
             Ok::<_, io::Error>(server)
         };
-        let mut server = tokio::time::timeout(PATIENCE, connecting)
+        tokio::time::timeout(PATIENCE, connecting)
             .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        copy_bidirectional(&mut client, &mut server).await.map(drop)
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// RFC 9110, 9.3.6.

@@ -152,6 +152,8 @@ impl Repository {
 pub struct Pages {
     pub by_path: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// Servers that stand behind what begins so, for whoever asks for something else than a page.
+    pub servers: Arc<Mutex<Vec<(String, std::net::SocketAddr)>>>,
     /// Whether every host is down.
     pub down: Arc<std::sync::atomic::AtomicBool>,
 }

@@ -2,7 +2,7 @@
 #![allow(unreachable_pub, reason = "a module of a test")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -37,6 +37,7 @@ impl Oracle {
             .env("GOINSECURE", "*.vanity.example,gopkg.in")
             .env("GOVCS", "*:all")
             .env("HTTP_PROXY", &proxy)
+            .env("http_proxy", &proxy)
             .env("HTTPS_PROXY", &proxy)
             .env("NO_PROXY", "")
             .env("GIT_CONFIG_GLOBAL", &config);
@@ -89,7 +90,7 @@ impl Oracle {
 }
 
 /// An HTTP proxy that has the pages itself. It ends with the test process.
-fn serve(pages: Pages) -> std::net::SocketAddr {
+fn serve(pages: Pages) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -104,12 +105,31 @@ fn serve(pages: Pages) -> std::net::SocketAddr {
 fn answer(mut stream: TcpStream, pages: &Pages) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
     let request = lines.next()?.ok()?;
-    while !lines.next()?.ok()?.is_empty() {}
+    let mut head = String::new();
+    loop {
+        let line = lines.next()?.ok()?;
+        if line.is_empty() {
+            break;
+        }
+        if !line.to_lowercase().contains("connection:") {
+            head.push_str(&line);
+            head.push_str("\r\n");
+        }
+    }
     let target = request.split(' ').nth(1)?.to_owned();
     let path = target.strip_prefix("http://").map(|rest| {
         let path = rest.split('?').next().unwrap_or(rest);
         path.trim_end_matches('/').to_owned()
     });
+    let asks_for_page = target.contains("?go-get=1");
+    let server = path.as_ref().and_then(|path| {
+        let servers = pages.servers.lock().unwrap();
+        let found = servers.iter().find(|(prefix, _)| path.starts_with(prefix));
+        found.map(|(_, address)| *address)
+    });
+    if let Some(server) = server.filter(|_| !asks_for_page) {
+        return forward(stream, &request, &head, server);
+    }
     let found = path.and_then(|path| pages.by_path.lock().unwrap().get(&path).cloned());
     let (status, body) = found.unwrap_or((404, String::new()));
     write!(
@@ -118,4 +138,18 @@ fn answer(mut stream: TcpStream, pages: &Pages) -> Option<()> {
         body.len()
     )
     .ok()
+}
+
+/// Passes a request without a body on to the server at `address`.
+fn forward(mut client: TcpStream, request: &str, head: &str, address: SocketAddr) -> Option<()> {
+    let mut server = TcpStream::connect(address).ok()?;
+    let mut words = request.split(' ');
+    let (method, target) = (words.next()?, words.next()?);
+    let (_, rest) = target.strip_prefix("http://")?.split_once('/')?;
+    write!(
+        server,
+        "{method} /{rest} HTTP/1.1\r\n{head}Connection: close\r\n\r\n"
+    )
+    .ok()?;
+    std::io::copy(&mut server, &mut client).ok().map(drop)
 }
