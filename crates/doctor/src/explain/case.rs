@@ -175,8 +175,32 @@ impl<'a> Case<'a> {
             .iter()
             .any(|(_, socket)| !PORTS.iter().any(|port| socket.address.ends_with(port)));
         let program = service || self.client.lower().any(is_program_output);
+        let program = program || self.asks_another_service();
         self.is_about_modules()
             || (!program && (self.log.fragment || self.client.has("proxyconnect")))
+    }
+
+    /// Whether all requests are for files of hosts that have to do with Go in no way: a program that is written in Go, and
+    /// says so in the same words.
+    fn asks_another_service(&self) -> bool {
+        const OURS: &[&str] = &[
+            "go",
+            "proxy",
+            "nexus",
+            "artifactory",
+            "jfrog",
+            "athens",
+            "git",
+        ];
+        let urls = &self.client.urls;
+        !urls.is_empty()
+            && urls.iter().all(|(_, url)| {
+                let path = url.text.splitn(4, '/').nth(3).unwrap_or_default();
+                url.purpose == Purpose::Other
+                    && !path.is_empty()
+                    && !url::is_chain_host(&url.host)
+                    && !OURS.iter().any(|word| url.text.contains(word))
+            })
     }
 
     /// Whether the block is another tool's.
