@@ -16,7 +16,7 @@ pub(crate) fn raw(bytes: &[u8]) {
 }
 
 /// So many of something, in a text: `1 file`, `2 files`.
-pub(crate) fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
+pub(crate) fn counted<N: Copy + Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
     let ending = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{ending}")
 }

@@ -156,7 +156,7 @@ impl Project {
             ProjectError::Mains { path, source }
         })?;
         let sums = SumFiles::of_workspace(path, directories)?;
-        let replaced = files.iter().flat_map(gomod::modfile::ModFile::replace);
+        let replaced = files.iter().flat_map(ModFile::replace);
         let unverifiable: BTreeSet<Unverifiable> = work
             .replace()
             .iter()
@@ -190,7 +190,7 @@ fn read_go_mod(path: &Path) -> Result<ModFile, ProjectError> {
 fn modules(files: &[ModFile], sums: &SumFiles) -> Vec<ModuleVersion> {
     let required = files
         .iter()
-        .flat_map(gomod::modfile::ModFile::require)
+        .flat_map(ModFile::require)
         .filter_map(|require| named(&require.path, require.version.as_str()));
     let sums = sums.all();
     let listed = sums

@@ -170,7 +170,7 @@ mod tests {
             parent: Some(0xeee1_9b7e_c3c1_b173),
             name: "GET zip".into(),
             kind: Kind::Server,
-            began: UNIX_EPOCH + Duration::from_nanos(1_544_712_660_000_000_000),
+            began: UNIX_EPOCH + Duration::from_mins(25_745_211),
             took: Duration::from_secs(1),
             attributes: vec![
                 ("url.path", "/a".into()),

@@ -258,7 +258,7 @@ async fn what_is_new_in_one_repository_has_others_looked_at() {
 }
 
 #[tokio::test]
-async fn a_pack_that_breaks_off_is_trouble_and_leaves_nothing_behind() {
+async fn a_pack_that_breaks_off_is_trouble_and_the_next_try_succeeds() {
     let forge = Forge::new();
     let repository = large(&forge, "torn", 200_000);
     let torn = GitManner {

@@ -52,7 +52,7 @@ struct Benchmark {
     run: fn(&Context) -> Result<Vec<Table>>,
 }
 
-const BENCHMARKS: [Benchmark; 10] = [
+const BENCHMARKS: [Benchmark; 11] = [
     Benchmark {
         name: "hot-metadata",
         title: "Stored metadata, against nginx",

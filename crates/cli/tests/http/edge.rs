@@ -108,7 +108,7 @@ fn the_edge_works_on_with_its_small_disk_while_the_uplink_is_cut_and_catches_up_
     assert_eq!((0..VERSIONS).filter(is_kept).collect::<Vec<_>>(), kept);
 
     signal(&central, Signal::CONT);
-    within(Duration::from_secs(60), "the edge has caught up", || {
+    within(Duration::from_mins(1), "the edge has caught up", || {
         let list = edge.get(&path(0, "list"));
         thread::sleep(Duration::from_millis(50));
         list.text() == "v1.0.0\nv1.1.0\n" && list.header("Cache-Status") != STALE
