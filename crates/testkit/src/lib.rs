@@ -8,7 +8,7 @@
 //! * [`GitServer`] serves repositories over HTTP, as far away as one likes.
 //! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
 //! * [`corpus`] and [`mutation_run`] give the corpora of the fuzzers, and inputs made from them, to ordinary tests.
-//! * [`script`] writes a program that can be run at once.
+//! * [`script()`] writes a program that can be run at once.
 //! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
 //!
 //! Nothing here is linked into the product. A helper that cannot do its work panics: that fails the test that called it.

@@ -79,6 +79,22 @@ fn assert_read_only(modkeep: &Modkeep, is_so: bool) {
     assert_eq!(ready.contains("served and not kept"), is_so, "{ready}");
 }
 
+/// Leaves no page of a small file system free.
+fn fill(folder: &Path) -> Vec<PathBuf> {
+    let mut fillers = Vec::new();
+    for size in [64 << 10, 4 << 10] {
+        loop {
+            let file = folder.join(format!("filler{}", fillers.len()));
+            let written = fs::write(&file, vec![1; size]);
+            fillers.push(file);
+            if written.is_err() {
+                break;
+            }
+        }
+    }
+    fillers
+}
+
 #[test]
 fn with_a_full_disk_everything_is_passed_on_and_kept_when_there_is_room_again() {
     if !can_mount("a full disk (no right to mount a file system)") {
@@ -128,11 +144,10 @@ fn what_a_full_disk_cannot_keep_is_verified_all_the_same() {
     let modkeep = on_tmpfs(&scene, "size=2m")
         .env(&variable("sumdb"), database.setting())
         .start();
-    let filler = inside(&scene, &modkeep).join("filler");
-    let mut size = 2 << 20;
-    while size > 0 && fs::write(&filler, vec![1; size]).is_err() {
-        size -= 4 << 10;
-    }
+    within(SOON, "it is ready", || {
+        modkeep.get("/readyz").text().contains("\"ready\"")
+    });
+    let fillers = fill(&inside(&scene, &modkeep));
     for _ in 0..2 {
         let reply = modkeep.get_anew(BIG);
         assert_eq!((reply.status, reply.complete), (200, true));
@@ -145,7 +160,9 @@ fn what_a_full_disk_cannot_keep_is_verified_all_the_same() {
     let bytes = modkeep.get_cut(BIG);
     assert!(!bytes.windows(4).any(|four| four == b"PK\x05\x06"));
     scene.upstream.heal();
-    fs::remove_file(&filler).unwrap();
+    for file in fillers {
+        fs::remove_file(file).unwrap();
+    }
     assert!(modkeep.get_anew(BIG).body == scene.source(BIG));
     assert_eq!(modkeep.terminate().code, Some(0));
 }
