@@ -213,6 +213,11 @@ fn answer(
         plain("200 OK", &page)
     } else if query.contains("go-get=1") {
         plain("404 Not Found", "no such page")
+    } else if let Some(file) = file(root, &host, path) {
+        let length = file.len();
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        [head.into_bytes(), file].concat()
     } else {
         backend(
             root,
@@ -227,6 +232,13 @@ fn answer(
     stream.write_all(&answer).ok()?;
     stream.conn.send_close_notify();
     stream.flush().ok()
+}
+
+/// A file of the host that has no repositories.
+fn file(root: &Path, host: &str, path: &str) -> Option<Vec<u8>> {
+    let is_there = host == "go.vanity.test" && !path.contains("..");
+    let path = root.join(host).join(path.trim_start_matches('/'));
+    is_there.then(|| std::fs::read(path).ok()).flatten()
 }
 
 fn plain(status: &str, body: &str) -> Vec<u8> {

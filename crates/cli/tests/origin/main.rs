@@ -3,7 +3,7 @@
 //! * `forge`: repositories, and a web server that has them over https: with and without a password, and vanity pages.
 //! * `tunnel`: the HTTP proxy that leads there, and writes down every host that anybody asks for.
 //! * `sshd`: repositories over ssh.
-//! * `private`, `public`, `configuration`, `hooks`: what is shown.
+//! * `private`, `public`, `configuration`, `hooks`, `stand_in`: what is shown.
 #![expect(
     clippy::unwrap_used,
     reason = "a set-up that does not work fails the test"
@@ -16,4 +16,5 @@ mod private;
 mod public;
 mod scene;
 mod sshd;
+mod stand_in;
 mod tunnel;
