@@ -296,7 +296,8 @@ fn bare(case: &Case) -> Verdicts {
     if let Some((at, words)) = client.any(CUT) {
         return found(Label::TcpReset, 0.88, at, words);
     }
-    if client.has_any(&["zip", "unexpected eof", "rpc failed", "json"]) {
+    // Not of modules whose names have such words in them.
+    if client.has_any(&["zip file", "unexpected eof", "rpc failed", " json", "json:"]) {
         return Verdicts::new();
     }
     match client
