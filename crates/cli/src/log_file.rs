@@ -56,8 +56,9 @@ const TRY_AGAIN: Duration = Duration::from_mins(1);
 impl LogWriter {
     /// Writes there from now on; to be called again when the file was moved away. With an error, everything stays as it was.
     pub(crate) fn follow(&self, settings: Option<&LogFile>) -> io::Result<()> {
-        let opened = settings.map(OpenFile::open).transpose()?;
-        *self.lock() = opened;
+        // Nobody writes, or moves the file away, between the look at its size and the next line.
+        let mut open = self.lock();
+        *open = settings.map(OpenFile::open).transpose()?;
         Ok(())
     }
 
