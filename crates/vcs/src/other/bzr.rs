@@ -1,13 +1,12 @@
 //! Bazaar, and Breezy, which goes by its name.
 
 use std::fs::File;
-use std::io::Seek as _;
 
 use bstr::{BString, ByteSlice as _};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 
-use super::{FILE_LIMIT, Place, unexpected};
+use super::{FILE_LIMIT, Place, emptied, unexpected};
 use crate::error::Error;
 use crate::repo::{CommitTime, ObjectId, Refs, Writing};
 use crate::runner::{Run, Sink};
@@ -122,13 +121,7 @@ pub(super) async fn archive(
     commit: &ObjectId,
     archive: &File,
 ) -> Result<(), Error> {
-    let begin = || {
-        let mut file = archive.try_clone()?;
-        file.set_len(0)?;
-        file.rewind()?;
-        Ok(file)
-    };
-    let file = begin().map_err(Error::io("writing an archive"))?;
+    let file = emptied(archive)?;
     hardened(place.local("bzr"), place)
         .args(["export", "--format=tar", "--root=prefix/"])
         .args([format!("--revision=revno:{commit}")])

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Seek as _;
 
 use bstr::{BString, ByteSlice as _};
 use jiff::Timestamp;
 
-use super::{FILE_LIMIT, Place, named, unexpected};
+use super::{FILE_LIMIT, Place, emptied, named, unexpected};
 use crate::error::Error;
 use crate::repo::{CommitTime, ObjectId, Refs, Writing};
 use crate::runner::{Gate, Run, Sink};
@@ -140,13 +139,7 @@ pub(super) async fn archive(
     commit: &ObjectId,
     archive: &File,
 ) -> Result<(), Error> {
-    let begin = || {
-        let mut file = archive.try_clone()?;
-        file.set_len(0)?;
-        file.rewind()?;
-        Ok(file)
-    };
-    let file = begin().map_err(Error::io("writing an archive"))?;
+    let file = emptied(archive)?;
     hardened(place.local("hg"))
         .args(["archive", "--type=tar", "--no-decode", "--prefix=prefix/"])
         .args([format!("--rev={commit}")])

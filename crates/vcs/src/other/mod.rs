@@ -11,6 +11,7 @@ mod svn;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -511,4 +512,15 @@ fn scratch(place: &Place<'_>) -> Result<tempfile::TempDir, Error> {
     let parent: PathBuf = place.runner.settings().directory.clone();
     let made = tempfile::Builder::new().prefix("tmp-").tempdir_in(parent);
     made.map_err(Error::io("creating a temporary directory"))
+}
+
+/// The archive from its beginning, without what an earlier try left in it.
+fn emptied(archive: &File) -> Result<File, Error> {
+    let begin = || {
+        let mut file = archive.try_clone()?;
+        file.set_len(0)?;
+        file.rewind()?;
+        Ok(file)
+    };
+    begin().map_err(Error::io("writing an archive"))
 }
