@@ -120,5 +120,12 @@ pub(crate) fn files_below(folder: &Path, endings: &[&str]) -> Vec<String> {
     found
 }
 
+/// The files of a store that are half written.
+pub(crate) fn unfinished(data: &Path) -> Vec<PathBuf> {
+    let folder = data.join("tmp");
+    let names = files_below(&folder, &[""]);
+    names.iter().map(|name| folder.join(name)).collect()
+}
+
 /// What never changes once published.
 pub(crate) const IMMUTABLE: [&str; 3] = [".info", ".mod", ".zip"];

@@ -7,7 +7,9 @@ use sumdb::record::ModuleHashes;
 use sumdb::tlog::RecordText;
 use testkit::{Answer, ChecksumDatabase, Fault, Modkeep, Module, Packing};
 
-use crate::scene::{Ask as _, MOD, MODULE, Scene, ZIP, class_of, files_below};
+use crate::scene::{
+    Ask as _, MOD, MODULE, Scene, ZIP, assert_nothing_unfinished, class_of, files_below,
+};
 
 const VERSION: &str = "v1.2.3";
 const NAME: &str = "sum.example.com";
@@ -121,8 +123,7 @@ impl Stage {
         });
         self.modkeep.settle();
         assert!(!self.scene.stored(path).exists(), "{case}: stored");
-        let left = files_below(&self.scene.data().join("tmp"));
-        assert!(left.is_empty(), "{case}: {left:?}");
+        assert_nothing_unfinished(&self.scene);
         // Whoever comes later fares no better.
         let later = self.told_to_one(case, path);
         self.modkeep.settle();

@@ -256,6 +256,14 @@ pub(crate) fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> boo
     }
 }
 
+/// Waits until no file of the store is half written. The server itself writes some beside what it is asked for.
+pub(crate) fn assert_nothing_unfinished(scene: &Scene) {
+    let folder = scene.data().join("tmp");
+    within(SOON, "nothing is half written", || {
+        files_below(&folder).is_empty()
+    });
+}
+
 /// The class of an error answer: what stands before the first colon. Such an answer is plain text with a reason, and no
 /// cache may keep it unless it says that something does not exist.
 pub(crate) fn class_of(reply: &Reply) -> String {

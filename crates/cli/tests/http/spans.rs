@@ -75,16 +75,16 @@ impl Collector {
     }
 
     /// All spans that came, once the server is told to end: what it has not sent by then it sends.
-    fn spans_after(&self, modkeep: Modkeep) -> Vec<Span> {
-        assert_eq!(modkeep.terminate().code, Some(0));
+    /// The spans that came until the server ended, and what it has said.
+    fn spans_after(&self, modkeep: Modkeep) -> (Vec<Span>, String) {
+        let exit = modkeep.terminate();
+        assert_eq!(exit.code, Some(0));
         let got = self.got.lock().unwrap();
         let all = |value: &Value| value.as_array().unwrap().clone();
         let messages = got.iter().flat_map(|post| all(&post.body["resourceSpans"]));
         let scopes = messages.flat_map(|message| all(&message["scopeSpans"]));
-        scopes
-            .flat_map(|scope| all(&scope["spans"]))
-            .map(Span)
-            .collect()
+        let spans = scopes.flat_map(|scope| all(&scope["spans"])).map(Span);
+        (spans.collect(), exit.stderr)
     }
 }
 
@@ -138,8 +138,7 @@ fn a_request_is_a_span_and_so_is_each_exchange_because_of_it() {
     modkeep.ask("GET", MOD, &[("traceparent", PARENT)]);
     modkeep.ask("GET", INFO, &[("traceparent", NOT_SAMPLED)]);
     modkeep.get("/healthz");
-    let said = modkeep.stderr();
-    let spans = collector.spans_after(modkeep);
+    let (spans, said) = collector.spans_after(modkeep);
     {
         let got = collector.got.lock().unwrap();
         for post in got.iter() {
@@ -244,8 +243,7 @@ fn a_private_name_is_on_a_span_only_where_the_log_has_it() {
         ] {
             modkeep.get(path);
         }
-        let log = modkeep.stderr();
-        let spans = collector.spans_after(modkeep);
+        let (spans, log) = collector.spans_after(modkeep);
         let with_path = |path: &str| {
             spans
                 .iter()
@@ -307,7 +305,7 @@ fn so_many_of_a_hundred_traces_are_recorded() {
     }
     // What the client has decided counts.
     modkeep.ask("GET", LIST, &[("traceparent", PARENT)]);
-    let spans = collector.spans_after(modkeep);
+    let (spans, _) = collector.spans_after(modkeep);
     let requests = spans.iter().filter(|span| span.0["kind"] == 2).count();
     assert!((50..200).contains(&requests), "{requests}");
     let parents = spans

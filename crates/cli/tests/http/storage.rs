@@ -56,7 +56,7 @@ fn a_file_that_was_cut_is_set_aside_and_fetched_again() {
     assert_eq!(aside.len(), 1);
     assert!(fs::read(&aside[0]).unwrap() == zip[..100_000]);
     assert_eq!(modkeep.metric("modkeep_store_quarantined_total"), 1);
-    assert!(modkeep.stderr().contains("damaged"), "{}", modkeep.stderr());
+    assert!(modkeep.says_within("damaged", SOON), "{}", modkeep.stderr());
     let told = modkeep
         .get("/api/v1/modules/example.com/!acme/versions/v1.2.3")
         .text();
