@@ -28,6 +28,8 @@ const LAST_FETCHES: Duration = Duration::from_secs(5);
 
 /// How long the last spans may take to the collector.
 const LAST_SPANS: Duration = Duration::from_secs(2);
+/// How long after its announcement a start is over.
+const START: Duration = Duration::from_secs(1);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) fn serve(environment: &Environment, settings: &Settings) -> Result<Status, CannotDo> {
@@ -103,6 +105,7 @@ impl Server<'_> {
         }
         announce(&listener, resolved, effective, key.as_deref());
         service_manager::tell(self.environment, "READY=1");
+        tokio::spawn(give_back_the_start());
         let certificate = listener.certificate();
         let catching_up = {
             let depot = depot.clone();
@@ -218,6 +221,15 @@ impl Server<'_> {
                 None
             }
         }
+    }
+}
+
+/// Most of the code that is in memory by now runs no more.
+async fn give_back_the_start() {
+    tokio::time::sleep(START).await;
+    let given = tokio::task::spawn_blocking(resident::give_back_code).await;
+    if let Ok(Err(error)) = given {
+        tracing::debug!(%error, "the code of the start stays in memory");
     }
 }
 
