@@ -144,6 +144,8 @@ impl Scene {
                 .data(data.path())
                 .upstream(&self.upstream.url())
                 .env("MODKEEP_PREFETCH_ENABLED", ahead.to_string())
+                // It asks for a file that is stored already, to see whether the upstream is there.
+                .env("MODKEEP_UPSTREAMS_PROBE_INTERVAL", "1h")
                 .start(),
             data,
         ))
