@@ -119,7 +119,11 @@ impl Client {
 
     /// Reads a signed tree head of this database. No bytes are the head of the empty tree, before anything was seen.
     pub(crate) fn open_head(&self, note: &[u8]) -> Result<SignedHead, Error> {
-        SignedHead::open(note, &self.verifiers)
+        // A busy database sends the same head with many answers: a signature that was good is good.
+        match self.latest() {
+            Some(latest) if latest.note().as_bytes() == note => Ok(latest),
+            _ => SignedHead::open(note, &self.verifiers),
+        }
     }
 
     /// Takes the head kept from before as the latest, unless another operation did so already.

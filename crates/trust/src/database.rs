@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gomod::ModuleVersion;
 use jiff::Timestamp;
 use modzip::H1;
+use quick_cache::sync::Cache;
 use store::Store;
 use sumdb::Error;
 use sumdb::client::{Client, Operation, ProvenRecord};
@@ -22,6 +23,8 @@ use crate::{TrustError, cache, evidence};
 
 /// The greatest tile height that is read: `go` uses 8, and much higher tiles are a way to make a server work.
 const MAX_HEIGHT: u8 = 10;
+/// So many records proven lately are in memory: whoever asks for a go.mod file asks for the zip a moment later.
+const RECENT: usize = 512;
 
 /// A durable client of one checksum database. Clones share everything.
 #[derive(Clone)]
@@ -32,6 +35,7 @@ pub struct Database {
 struct Shared {
     client: Client,
     exchange: Exchange,
+    recent: Cache<ModuleVersion, Proven>,
     lookups: Flights<ModuleVersion, Result<Proven, TrustError>>,
     tiles: Flights<Tile, Result<Bytes, TrustError>>,
     heads: Flights<(), Result<Head, TrustError>>,
@@ -112,6 +116,7 @@ impl Database {
         let shared = Shared {
             client: Client::new(key)?,
             exchange,
+            recent: Cache::new(RECENT),
             lookups: Flights::default(),
             tiles: Flights::default(),
             heads: Flights::default(),
@@ -138,14 +143,25 @@ impl Database {
 
     /// The record of a module version: as it was proven before, else asked for and proven now.
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<Proven, TrustError> {
-        if let Some(proven) = self.kept_record(module).await {
+        if let Some(proven) = self.shared.recent.get(module) {
             return Ok(proven);
         }
-        let (shared, wanted) = (self.shared.clone(), module.clone());
+        let (database, wanted) = (self.clone(), module.clone());
         let looked_up = self.shared.lookups.join(module, move || async move {
-            let proven = shared.look_up(wanted).await;
-            shared.follow_growth();
-            proven
+            let shared = &database.shared;
+            let proven = if let Some(kept) = database.kept_record(&wanted).await {
+                kept
+            } else {
+                let proven = shared.look_up(wanted.clone()).await;
+                shared.follow_growth();
+                proven?
+            };
+            let known = Proven {
+                fetched: false,
+                ..proven.clone()
+            };
+            shared.recent.insert(wanted, known);
+            Ok(proven)
         });
         looked_up
             .await

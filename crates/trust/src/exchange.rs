@@ -37,8 +37,12 @@ impl Exchange {
                 Step::Done(output) => return Ok((output, written)),
                 Step::Ask(requests) => requests,
             };
-            let answers = join_all(requests.iter().map(|request| self.perform(request, way)));
-            for (answer, request) in answers.await.into_iter().zip(requests) {
+            let (of_cache, others): (Vec<Request>, Vec<Request>) =
+                requests.into_iter().partition(is_of_cache);
+            let asked = join_all(others.iter().map(|request| self.perform(request, way)));
+            let (cached, asked) = tokio::join!(self.perform_in_cache(of_cache.clone()), asked);
+            let requests = of_cache.into_iter().chain(others);
+            for (request, answer) in requests.zip(cached.into_iter().chain(asked)) {
                 if let Request::WriteCache { key, data } = &request
                     && key == wanted
                 {
@@ -49,8 +53,34 @@ impl Exchange {
         }
     }
 
+    /// What an operation wants of the cache at a time costs one wait for the disk. As many answers as requests.
+    async fn perform_in_cache(&self, requests: Vec<Request>) -> Vec<Answer> {
+        let count = requests.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let (store, name) = (self.store.clone(), self.database.clone());
+        let performing = tokio::task::spawn_blocking(move || {
+            let perform = |request| match request {
+                Request::ReadCache { key } => {
+                    found(cache::read(&store, &name, &key).map(|answer| answer.body))
+                }
+                Request::WriteCache { key, data } => {
+                    cache::write(&store, &name, &key, &data);
+                    Answer::Done
+                }
+                _ => Answer::Failed("no request to the cache".into()),
+            };
+            requests.into_iter().map(perform).collect()
+        });
+        let lost = |_| Answer::Failed("the cache could not be asked".into());
+        performing
+            .await
+            .unwrap_or_else(|_| (0..count).map(lost).collect())
+    }
+
     async fn perform(&self, request: &Request, way: Way) -> Answer {
-        let (store, head, name) = (self.store.clone(), self.head.clone(), self.database.clone());
+        let head = self.head.clone();
         match request.clone() {
             Request::ReadLatest => {
                 on_disk(move || head.read().map(found).map_err(BoxError::from)).await
@@ -62,19 +92,8 @@ impl Exchange {
                 })
                 .await
             }
-            Request::ReadCache { key } => {
-                on_disk(move || {
-                    let kept = cache::read(&store, &name, &key);
-                    Ok(found(kept.map(|answer| answer.body)))
-                })
-                .await
-            }
-            Request::WriteCache { key, data } => {
-                on_disk(move || {
-                    cache::write(&store, &name, &key, &data);
-                    Ok(Answer::Done)
-                })
-                .await
+            Request::ReadCache { .. } | Request::WriteCache { .. } => {
+                Answer::Failed("a request to the cache".into())
             }
             Request::ReadRemote { path } => match self.read_remote(path, way).await {
                 Ok(data) => Answer::Data(data.to_vec()),
@@ -98,6 +117,13 @@ impl Exchange {
         };
         read.unwrap_or_else(lost)
     }
+}
+
+fn is_of_cache(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::ReadCache { .. } | Request::WriteCache { .. }
+    )
 }
 
 fn found(data: Option<Vec<u8>>) -> Answer {

@@ -5,6 +5,7 @@
 //! * `answers`: what changes with time.
 //! * `absence`, `privacy`: what is not there, and what nobody is told.
 //! * `sumdb`: the relay of checksum databases.
+//! * `ahead`: what is found out while a file is on its way.
 //! * `verify`: nothing that is not what the database says.
 //! * `recheck`: what could not be verified is, as soon as that is possible.
 //! * `scrub`: what the disk has spoilt is found and replaced.
@@ -17,6 +18,7 @@
 )]
 
 mod absence;
+mod ahead;
 mod answers;
 mod clean;
 mod files;

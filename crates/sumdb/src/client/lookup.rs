@@ -169,11 +169,9 @@ impl<'c> Lookup<'c> {
     }
 
     fn prove(&mut self, candidate: &mut Candidate) -> Result<ProvenRecord, Stop> {
-        if !candidate.head_is_merged {
-            self.session.merge(&candidate.head)?;
-            candidate.head_is_merged = true;
+        if let Err(stop) = self.take_up_head(candidate) {
+            return Err(self.with_tiles_ahead(stop, candidate));
         }
-        self.session.keep()?;
 
         let tree = *self.session.latest()?.tree();
         let id = candidate.id;
@@ -193,6 +191,36 @@ impl<'c> Lookup<'c> {
             self.session.write_cache(&key, message);
         }
         Ok(record)
+    }
+
+    /// Proves that the answer's head and the latest one belong to one history, and has the newer one kept.
+    fn take_up_head(&mut self, candidate: &mut Candidate) -> Result<(), Stop> {
+        if !candidate.head_is_merged {
+            self.session.merge(&candidate.head)?;
+            candidate.head_is_merged = true;
+        }
+        self.session.keep()
+    }
+
+    /// While the proof of the head and its keeping wait for answers, the tiles with the record's hash may come in, too.
+    /// Nothing in them is believed before the head is.
+    fn with_tiles_ahead(&self, stop: Stop, candidate: &Candidate) -> Stop {
+        let Stop::Ask(mut requests) = stop else {
+            return stop;
+        };
+        let offered = *candidate.head.tree();
+        let latest = self.session.client().latest().map(|latest| *latest.tree());
+        let tree = latest
+            .filter(|latest| latest.size() >= offered.size())
+            .unwrap_or(offered);
+        if let Some(leaf) = Node::leaf(candidate.id).filter(|leaf| leaf.end() <= tree.size()) {
+            for request in self.session.missing_tiles(tree, leaf) {
+                if !requests.contains(&request) {
+                    requests.push(request);
+                }
+            }
+        }
+        Stop::Ask(requests)
     }
 }
 

@@ -263,6 +263,27 @@ impl<'c> Session<'c> {
         }
     }
 
+    /// What must be asked for before [`Self::tiles`] can tell the hash of this node, as far as that is known now.
+    pub(crate) fn missing_tiles(&self, tree: TreeHead, node: Node) -> Vec<Request> {
+        let Ok(set) = TileSet::new(tree, self.client.height(), &[node]) else {
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        let mut not_cached = Vec::new();
+        for tile in set.tiles() {
+            if self.tile_from_cache(tile, &mut missing).is_none() {
+                not_cached.push(format!("/{}", tile.path()));
+            }
+        }
+        if missing.is_empty() {
+            let not_asked = not_cached
+                .into_iter()
+                .filter(|path| !self.remote.contains_key(path));
+            missing.extend(not_asked.map(|path| Request::ReadRemote { path }));
+        }
+        missing
+    }
+
     /// Tells the suspects that came from the cache to be read from the server. Fails if all did come from there.
     fn reread(&mut self, suspects: &[Tile], from_server: &HashSet<Tile>) -> Result<(), Error> {
         let before = self.damaged.len();

@@ -403,6 +403,76 @@ fn unanswered_requests_are_asked_again() {
     assert_eq!(record.id(), 9);
 }
 
+/// What an operation asked for, step by step, as paths and `swap`; the cache is left out.
+fn rounds<O: Operation>(mut operation: O, world: &World<'_>) -> (Result<O::Output, Error>, String) {
+    let mut rounds = Vec::new();
+    loop {
+        let requests = match operation.step() {
+            Ok(Step::Done(output)) => return (Ok(output), rounds.join("; ")),
+            Ok(Step::Ask(requests)) => requests,
+            Err(error) => return (Err(error), rounds.join("; ")),
+        };
+        let mut round = Vec::new();
+        for request in requests {
+            let answer = match &request {
+                Request::ReadRemote { path } => {
+                    round.push(path.clone());
+                    Answer::Data((world.server)(path).expect("data"))
+                }
+                Request::SwapLatest { .. } => {
+                    round.push("swap".to_owned());
+                    Answer::Done
+                }
+                Request::WriteCache { key, data } => {
+                    world.cache.borrow_mut().insert(key.clone(), data.clone());
+                    Answer::Done
+                }
+                Request::ReadCache { .. } | Request::ReadLatest => Answer::Absent(String::new()),
+            };
+            let taken = operation.answer(request, answer);
+            taken.expect("an answer of the right kind");
+        }
+        round.sort();
+        rounds.extend((!round.is_empty()).then(|| round.join(" ")));
+    }
+}
+
+#[test]
+fn the_tile_of_a_record_is_asked_for_with_those_that_prove_its_head() {
+    let (small, big) = (log_of(300), log_of(600));
+    let client = client(8);
+    run(client.update(), &World::of(&small)).expect("a head");
+    let world = World::of(&big);
+    let (record, asked) = rounds(client.lookup(nth_module(7)), &world);
+    assert_eq!(record.expect("a proven record").tree().size(), 600);
+    assert_eq!(
+        asked,
+        "/lookup/example.com/!mod1@v1.0.0; \
+         /tile/8/0/000 /tile/8/0/001 /tile/8/0/002.p/88 /tile/8/1/000.p/2; \
+         swap"
+    );
+}
+
+#[test]
+fn tiles_that_came_ahead_are_not_kept_when_their_head_is_not() {
+    let (small, other) = (log_of(300), {
+        let mut log = crate::support::MemoryLog::default();
+        let keys = crate::support::keys();
+        let mut writer = sumdb::log::LogWriter::open(keys, &mut log).expect("an empty log");
+        let entries = crate::support::entries(1..601);
+        writer.append(&entries, &mut log).expect("an append");
+        log
+    });
+    let client = client(8);
+    run(client.update(), &World::of(&small)).expect("a head");
+    let world = World::of(&other);
+    let (forked, asked) = rounds(client.lookup(nth_module(7)), &world);
+    assert!(matches!(forked, Err(Error::Fork(_))), "{asked}");
+    assert!(asked.contains("/tile/8/0/000"), "{asked}");
+    assert_eq!(world.cache.borrow().len(), 0);
+    assert_eq!(client.latest().expect("a head").tree().size(), 300);
+}
+
 #[test]
 fn operations_may_overtake_each_other() {
     let (small, big) = (log_of(100), log_of(300));
