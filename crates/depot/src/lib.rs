@@ -32,6 +32,7 @@ mod origin;
 mod proven;
 mod publish;
 mod pushed;
+mod receive;
 mod recheck;
 mod reply;
 mod scrub;
