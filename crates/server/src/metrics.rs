@@ -1,6 +1,8 @@
 //! What is counted. Every metric is declared in [`METRICS`], from which its documentation is made. Labels hold no names
 //! of modules, versions or users, so that the number of series is bounded.
 
+mod kinds;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use store::Space;
 use upstream::{Event, Observer, Outcome};
+
+pub(crate) use kinds::{Endpoint, Served};
 
 /// What is said of a metric in the documentation and on `/metrics`.
 #[derive(Clone, Copy, Debug)]
@@ -87,93 +91,6 @@ metrics! {
 const SECONDS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-
-/// A kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(usize)]
-pub(crate) enum Endpoint {
-    List,
-    Latest,
-    Query,
-    Info,
-    Mod,
-    Zip,
-    Sumdb,
-    Operations,
-    Unknown,
-}
-
-impl Endpoint {
-    const ALL: [Self; 9] = [
-        Self::List,
-        Self::Latest,
-        Self::Query,
-        Self::Info,
-        Self::Mod,
-        Self::Zip,
-        Self::Sumdb,
-        Self::Operations,
-        Self::Unknown,
-    ];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Latest => "latest",
-            Self::Query => "query",
-            Self::Info => "info",
-            Self::Mod => "mod",
-            Self::Zip => "zip",
-            Self::Sumdb => "sumdb",
-            Self::Operations => "operations",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// How a request was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(usize)]
-pub(crate) enum Served {
-    /// From the store or memory.
-    Hit,
-    /// Fetched from an upstream, or along with somebody else's fetch.
-    Miss,
-    /// From the store although it was due for a refresh.
-    Stale,
-    /// There is no such thing.
-    Absent,
-    /// The request was malformed, or of a method that is not served.
-    BadRequest,
-    /// Policy forbids it.
-    Denied,
-    /// An upstream or this server is in trouble.
-    Trouble,
-}
-
-impl Served {
-    const ALL: [Self; 7] = [
-        Self::Hit,
-        Self::Miss,
-        Self::Stale,
-        Self::Absent,
-        Self::BadRequest,
-        Self::Denied,
-        Self::Trouble,
-    ];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Stale => "stale",
-            Self::Absent => "absent",
-            Self::BadRequest => "bad_request",
-            Self::Denied => "denied",
-            Self::Trouble => "trouble",
-        }
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {

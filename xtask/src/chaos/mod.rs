@@ -8,6 +8,7 @@ mod build;
 mod crowd;
 mod dns;
 mod isolation;
+mod kill;
 mod measure;
 mod mirror;
 mod report;

@@ -1,4 +1,5 @@
 mod ahead;
+mod databases;
 mod incoming;
 mod limits;
 mod telling;
@@ -8,21 +9,20 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use depot::{Cleaning, ScrubSchedule, SumdbRoute, VerifyMode};
+use databases::verify_mode;
+use depot::{Cleaning, ScrubSchedule};
 use goenv::SecretRef;
 use goenv::goproxy::{ProxyList, Target};
-use goenv::gosumdb::SumdbSetting;
 use goenv::private::Patterns;
 use ipnet::IpNet;
 use server::TlsFiles;
-use sumdb::note::VerifierKey;
-use sumlog::{LogName, Witnesses};
 use url::{Host, Url};
 use vcs::{GoAuth, Govcs};
 
 use super::{ConfigError, Origin, OriginRule, Resolved, value};
 
 pub use ahead::{PrefetchSettings, WarmSettings};
+pub use databases::SumlogSettings;
 pub use telling::{LogFormat, LogSettings, OtlpSettings};
 
 /// What is asked when nothing else is set: Go's own default.
@@ -91,19 +91,6 @@ pub struct Effective {
     pub log: LogSettings,
     /// Who is told of spans, if anybody is.
     pub otlp: Option<OtlpSettings>,
-}
-
-/// The checksum database a server runs itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SumlogSettings {
-    /// Its name.
-    pub name: LogName,
-    /// Where its private key is; `None`: in the default place.
-    pub key: Option<SecretRef>,
-    /// The file of the last signed head; `None`: in the log's directory.
-    pub signed: Option<PathBuf>,
-    /// Whose cosignatures are taken.
-    pub witnesses: Witnesses,
 }
 
 impl Effective {
@@ -340,75 +327,6 @@ impl Checker<'_> {
         Patterns::parse(&all.join(","))
     }
 
-    fn sumdbs(&mut self) -> Option<Vec<SumdbRoute>> {
-        let setting = self.parse("sumdb", |text| {
-            SumdbSetting::parse(text).map_err(|error| error.to_string())
-        })?;
-        let Some(base) = setting.direct_url() else {
-            return Some(Vec::new());
-        };
-        let SumdbSetting::Database { name, key, url } = setting else {
-            return Some(Vec::new());
-        };
-        let key = match VerifierKey::parse(&key) {
-            Ok(key) => key,
-            Err(error) => {
-                self.fail("sumdb", &error.to_string());
-                return None;
-            }
-        };
-        Some(vec![SumdbRoute {
-            name,
-            key,
-            base,
-            through_upstreams: url.is_none(),
-        }])
-    }
-
-    /// Errors are noted; `None` without one: there is no log.
-    fn sumlog(&mut self) -> Option<SumlogSettings> {
-        let text = |name: &'static str| Some(self.resolved.get(name).value.clone());
-        let given = |name| text(name).filter(|value| !value.is_empty());
-        let (has_name, has_key) = (given("sumlog.name"), given("sumlog.key"));
-        let signed = given("sumlog.signed").map(PathBuf::from);
-        if has_name.is_none() {
-            for name in ["sumlog.key", "sumlog.signed", "sumlog.witnesses"] {
-                if !self.resolved.get(name).value.is_empty() {
-                    self.fail(name, "there is no log; set sumlog.name, too");
-                }
-            }
-            return None;
-        }
-        let name = self.parse("sumlog.name", LogName::parse);
-        let key = has_key.and_then(|_| {
-            self.parse("sumlog.key", |text| {
-                text.parse::<SecretRef>().map_err(|error| error.to_string())
-            })
-        });
-        let witnesses = self.parse("sumlog.witnesses", |text| {
-            Witnesses::parse(text).map_err(|error| error.to_string())
-        });
-        let public = match SumdbSetting::parse(&self.resolved.get("sumdb").value) {
-            Ok(SumdbSetting::Database { name, .. }) => Some(name),
-            // What is malformed was noted where it is relayed.
-            Ok(SumdbSetting::Off) | Err(_) => None,
-        };
-        let name = name?;
-        if public.as_deref() == Some(name.as_str()) {
-            self.fail(
-                "sumdb",
-                "it is this server's own log; name the database that public modules are verified against, such as sum.golang.org, or off",
-            );
-            return None;
-        }
-        Some(SumlogSettings {
-            name,
-            key,
-            signed,
-            witnesses: witnesses?,
-        })
-    }
-
     /// Both files or none.
     fn tls(&mut self) -> Option<TlsFiles> {
         let file =
@@ -449,14 +367,6 @@ fn is_address_of(url: &Url, listen: SocketAddr) -> bool {
     ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback())
 }
 
-fn verify_mode(text: &str) -> Result<VerifyMode, String> {
-    match text {
-        "always" => Ok(VerifyMode::Always),
-        "when-reachable" => Ok(VerifyMode::WhenReachable),
-        _ => Err(one_of("always, when-reachable", text)),
-    }
-}
-
 fn upstream_order(text: &str) -> Result<upstream::Order, String> {
     match text {
         "configured" => Ok(upstream::Order::Configured),
@@ -472,6 +382,7 @@ fn one_of(words: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use goenv::Environment;
+    use sumlog::LogName;
 
     use super::*;
     use crate::config::resolve_and_check;
