@@ -15,7 +15,8 @@ use goenv::trace::{Standing, Trace};
 use url::Url;
 
 use super::Case;
-use crate::probe::fetch::{Part, fetch, proxy_for};
+use crate::probe::connect::proxy_for;
+use crate::probe::fetch::{Part, fetch};
 use crate::probe::pac::{Directive, find_proxy};
 use crate::probe::report::{Check, Failure, Probe};
 use crate::probe::{Ground, Limits, Net};

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::words::word;
 use super::{Case, Step};
+use crate::probe::connect::proxy_for;
 use crate::probe::dns::public::is_public_domain;
-use crate::probe::fetch::proxy_for;
 use crate::probe::goproxy::probe_goproxy;
 use crate::probe::report::{Check, Failure, Probe};
 use crate::probe::{Ground, Limits, Net, vcs};

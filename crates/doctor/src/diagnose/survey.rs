@@ -12,9 +12,9 @@ use url::Url;
 
 use super::Case;
 use super::found::Found;
+use crate::probe::connect::proxy_for;
 use crate::probe::dns::View;
 use crate::probe::dns::others::compare;
-use crate::probe::fetch::proxy_for;
 use crate::probe::goproxy::probe_goproxy;
 use crate::probe::report::{Check, Failure, Probe};
 use crate::probe::{Net, Other, tcp};

@@ -247,20 +247,11 @@ async fn read(net: &Net, base: &Url, path: &str) -> Result<Answer, Failure> {
     if let Some(broken) = answer.broken {
         return Err(broken);
     }
-    let line = answer.first_line().unwrap_or_default();
-    let failed = |label: Label| {
-        Failure::new(
-            label,
-            format!(
-                "reading {url}: {}\n\tserver response: {line}",
-                answer.status
-            ),
-        )
-    };
+    let failed = |label| answer.failed(label, &url);
     match answer.status {
         200..=299 if answer.is_html() => Err(failed(Label::CaptivePortalHtml)),
         200..=299 => Ok(Answer::Data(answer.body)),
-        404 | 410 => Ok(Answer::Absent(line)),
+        404 | 410 => Ok(Answer::Absent(answer.first_line().unwrap_or_default())),
         429 | 500..=599 => Err(failed(Label::Sumdb5xx)),
         _ => Err(failed(Label::SumdbUnreachable)),
     }

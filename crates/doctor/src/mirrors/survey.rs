@@ -9,7 +9,8 @@ use super::candidates::Candidate;
 use super::proof::Database;
 use super::sample::Sample;
 use crate::probe::Net;
-use crate::probe::fetch::{Answer, Fetched, Part, fetch};
+use crate::probe::fetch::{Part, fetch};
+use crate::probe::fetched::{Answer, Fetched};
 use crate::probe::goproxy::join as below;
 use crate::probe::report::{Failure, Phases};
 

@@ -13,7 +13,8 @@ use url::Url;
 
 use super::Net;
 use super::dns::public::is_public_host;
-use super::fetch::{Answer, Fetched, Part, fetch};
+use super::fetch::{Part, fetch};
+use super::fetched::{Answer, Fetched};
 use super::report::{Check, Failure, Outcome, Phases, Probe, Reason};
 use super::tls::certificate::is_public_authority;
 

@@ -4,9 +4,11 @@
 //! which label of [`fault`] it is, with evidence. Everything has a limit: [`Limits`] for the phases, [`Net`] a deadline
 //! for all of them.
 
+pub(crate) mod connect;
 pub(crate) mod credentials;
 pub(crate) mod dns;
 pub(crate) mod fetch;
+pub(crate) mod fetched;
 pub(crate) mod firewall;
 pub mod goproxy;
 pub(crate) mod http;

@@ -12,7 +12,8 @@ use modzip::H1;
 use url::Url;
 
 use super::Net;
-use super::fetch::{Fetched, Part, fetch};
+use super::fetch::{Part, fetch};
+use super::fetched::Fetched;
 use super::goproxy::{described, join};
 use super::report::{Check, Failure, Probe};
 
@@ -224,16 +225,7 @@ fn record(fetched: Fetched, host: &str) -> Result<Vec<u8>, Failure> {
     if let Some(broken) = answer.broken {
         return Err(unreachable(broken, host));
     }
-    let line = answer.first_line().unwrap_or_default();
-    let failed = |label: Label| {
-        Failure::new(
-            label,
-            format!(
-                "reading {url}: {}\n\tserver response: {line}",
-                answer.status
-            ),
-        )
-    };
+    let failed = |label| answer.failed(label, &url);
     match answer.status {
         200..=299 if answer.is_html() => Err(failed(Label::CaptivePortalHtml)),
         200..=299 => Ok(answer.body),
