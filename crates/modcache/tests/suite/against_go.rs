@@ -1,18 +1,15 @@
 //! The verdict on caches that a real `go mod download` has filled and something has damaged since, beside the verdict of
 //! `go mod verify`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a set-up that does not work fails the test"
-)]
 
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use modcache::{ModuleCache, Problem, Project, Verdict, verify};
 use tempfile::TempDir;
 use testkit::{Go, Module, Tree, UpstreamServer};
+
+use crate::damage::{flip, writable};
 
 struct Scene {
     go: Go,
@@ -92,19 +89,6 @@ impl Scene {
         let problems = verdicts.iter().flat_map(|verdict| &verdict.problems);
         problems.map(Problem::name).collect()
     }
-}
-
-fn writable(path: &Path) {
-    let mode = if path.is_dir() { 0o755 } else { 0o644 };
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-/// Flips the lowest bit of a byte.
-fn flip(path: &Path, at: usize) {
-    writable(path);
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]

@@ -1,17 +1,14 @@
 //! Vendor directories that a real `go mod vendor` has made and something has changed since, beside what `go` says to a
 //! build from them.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a set-up that does not work fails the test"
-)]
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use modcache::{ModuleCache, Project, UnvouchedReason, VendorProblem, VendorReport, verify_vendor};
 use tempfile::TempDir;
 use testkit::{Go, Module, Tree, UpstreamServer};
+
+use crate::damage::writable;
 
 struct Scene {
     go: Go,
@@ -359,8 +356,4 @@ fn what_nothing_in_the_cache_vouches_for_is_said() {
         scene.problems()[..],
         [VendorProblem::Unreadable(_)]
     ));
-}
-
-fn writable(path: &Path) {
-    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }

@@ -1,16 +1,13 @@
 //! Workspaces: the verdict on what the modules of a go.work file use, beside that of `go mod verify`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a set-up that does not work fails the test"
-)]
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
 use modcache::{ModuleCache, Problem, Project, Verdict, verify};
 use tempfile::TempDir;
 use testkit::{Go, Module, Tree, UpstreamServer};
+
+use crate::damage::flip;
 
 /// A workspace of two modules in a cache that `go mod download` has filled. What is selected of example.com/leaf neither
 /// of them requires.
@@ -90,14 +87,6 @@ impl Scene {
     fn go_verify(&self) -> testkit::GoOutput {
         self.go.run(&self.path("one"), &["mod", "verify"])
     }
-}
-
-/// Changes the lowest bit of a byte.
-fn flip(path: &Path, at: usize) {
-    fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]
