@@ -59,6 +59,7 @@ pub use error::Error;
 pub use finding::{Finding, Place};
 pub use key::{DefaultRule, Key};
 pub use origin::{Origin, Setting, Shadowed};
+pub use paths::clean;
 pub use problem::{LineFault, Problem};
 pub use redact::RedactedUrl;
 pub use secret::{SecretError, SecretRef};

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Shortest path equal to `path` by text alone (filepath.Clean): no `.`, no inner `..`, no double
 /// separators.
-pub(crate) fn clean(path: &Path) -> PathBuf {
+pub fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::new();
     for component in path.components() {
         match component {

@@ -25,18 +25,30 @@ fn the_module_and_the_workspace_in_force_are_those_of_go() {
     machine.write("space/go.work", "go 1.21\n\nuse ./a\n");
     machine.write("space/a/go.mod", "module a.test\n\ngo 1.21\n");
     machine.write("space/a/deep/x.go", "package deep\n");
+    machine.write("space/root/src/m/go.mod", "module m.test\n\ngo 1.21\n");
+    machine.write("space/root/src/m/deep/x.go", "package deep\n");
     let mut compared = 0;
-    for directory in [
-        "alone",
-        "alone/pkg",
-        "space",
-        "space/a",
-        "space/a/deep",
-        "work",
+    for (directory, goroot) in [
+        ("alone", None),
+        ("alone/pkg", None),
+        ("space", None),
+        ("space/a", None),
+        ("space/a/deep", None),
+        ("work", None),
+        // A search from within Go's own tree does not leave it, unless it begins at its root.
+        ("space/root", Some("@/space/root")),
+        ("space/root/src", Some("@/space/root")),
+        ("space/root/src/m/deep", Some("@/space/root")),
+        ("space/root/src/m/deep", Some("@/space/root/src/..")),
+        ("space/root/src/m/deep", Some("@/space/root/")),
+        ("space/root/src/m", Some("@/space/root/src/m")),
+        ("space/a/deep", Some("@/space/root")),
+        ("space/root/src/m", Some("@/space/a")),
     ] {
         for gowork in [None, Some("off"), Some("auto"), Some("@/space/go.work")] {
             let mut pairs = vec![("HOME", "@/home"), ("GOTOOLCHAIN", "local")];
             pairs.extend(gowork.map(|value| ("GOWORK", value)));
+            pairs.extend(goroot.map(|value| ("GOROOT", value)));
             let variables = machine.variables(&pairs);
             let output = go_command()
                 .args(["env", "-json", "GOMOD", "GOWORK"])

@@ -176,7 +176,8 @@ fn project(environment: &Environment, arguments: &VerifyArguments) -> Result<Pro
         Some(directory) => std::path::absolute(directory),
         None => std::env::current_dir(),
     };
-    let start = start.map_err(CannotDo::new)?;
+    // What is above `a/..` is not `a`.
+    let start = goenv::clean(&start.map_err(CannotDo::new)?);
     let work_file = work_file(&start, &GoEnv::load(environment));
     if let Some(file) = work_file.as_ref().filter(|file| file.is_relative()) {
         return Err(CannotDo::new(format!(

@@ -3,7 +3,7 @@
 use gomod::gover;
 
 use super::machine::Machine;
-use super::toolchains::{Toolchains, above};
+use super::toolchains::{Toolchains, above, nearest_work_file};
 use super::{Row, SetBy};
 use crate::key::Key;
 use crate::origin::{Origin, Shadowed};
@@ -98,7 +98,7 @@ pub(super) fn workspace(machine: &Machine, go: &GoEnv, rows: &mut [Row]) {
     let Some(row) = rows.iter_mut().find(|row| row.name == "GOWORK") else {
         return;
     };
-    let Some(found) = above(&machine.directory, "go.work") else {
+    let Some(found) = nearest_work_file(&machine.directory, go) else {
         return;
     };
     let value = found.to_string_lossy().into_owned();

@@ -1,5 +1,6 @@
 //! Which `go` is found, and which one the project wants.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use gomod::gover;
@@ -85,18 +86,33 @@ impl Toolchains {
 pub fn work_file(directory: &Path, go: &GoEnv) -> Option<PathBuf> {
     match go.value(Key::GOWORK) {
         "off" => None,
-        "" | "auto" => above(directory, "go.work"),
+        "" | "auto" => nearest_work_file(directory, go),
         named => Some(PathBuf::from(named)),
     }
+}
+
+/// The go.work file in the directory or the nearest one above it. From within GOROOT the search ends below GOROOT: the
+/// modules of Go itself bring what they need (cmd/go/internal/modload/init.go, `findWorkspaceFile`).
+pub(super) fn nearest_work_file(directory: &Path, go: &GoEnv) -> Option<PathBuf> {
+    // Compared as text, which is what `go` does: a GOROOT written in another way is none that it comes to.
+    let goroot = go.value(Key::GOROOT);
+    let mut directories = iter::successors(Some(directory), |directory| {
+        directory
+            .parent()
+            .filter(|parent| parent.as_os_str() != goroot)
+    });
+    directories.find_map(|directory| file_in(directory, "go.work"))
 }
 
 /// The file of that name in the directory or the nearest one above it.
 pub(crate) fn above(directory: &Path, name: &str) -> Option<PathBuf> {
     let mut directories = directory.ancestors();
-    directories.find_map(|dir| {
-        let file = dir.join(name);
-        file.is_file().then_some(file)
-    })
+    directories.find_map(|directory| file_in(directory, name))
+}
+
+fn file_in(directory: &Path, name: &str) -> Option<PathBuf> {
+    let file = directory.join(name);
+    file.is_file().then_some(file)
 }
 
 fn wanted(machine: &Machine, go: &GoEnv) -> Option<Wanted> {
