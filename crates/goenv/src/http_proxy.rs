@@ -217,6 +217,14 @@ impl ProxyUrl {
         self.url.as_url()
     }
 
+    /// The same for whoever tells by the scheme who resolves names: for Go that is the proxy after `socks5`, too, and for
+    /// others only after `socks5h`.
+    pub fn to_connect(&self) -> RedactedUrl {
+        let rest = self.as_url().as_str().strip_prefix("socks5://");
+        rest.and_then(|rest| Url::parse(&format!("socks5h://{rest}")).ok())
+            .map_or_else(|| self.url.clone(), RedactedUrl::new)
+    }
+
     /// How the proxy is spoken to.
     pub fn kind(&self) -> ProxyKind {
         match self.as_url().scheme() {

@@ -119,7 +119,7 @@ impl Client {
                     .for_url(url)
                     .ok()
                     .flatten()
-                    .map(|proxy| proxy.as_url().clone())
+                    .map(|proxy| proxy.to_connect().into_url())
             }))
             .build()
     }

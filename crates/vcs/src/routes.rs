@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use goenv::RedactedUrl;
 use goenv::go_url::GoUrl;
-use goenv::http_proxy::{HttpProxyRules, ProxyUrl};
+use goenv::http_proxy::HttpProxyRules;
 use gomod::glob::match_prefix_patterns;
 use url::Url;
 
@@ -119,7 +119,7 @@ impl Routes {
             None => {
                 let url = Url::parse(address).ok()?;
                 let proxy = self.proxies.for_url(&url).ok().flatten()?;
-                Some(redacted(&proxy))
+                Some(proxy.to_connect())
             }
         }
     }
@@ -178,16 +178,6 @@ impl Routes {
         let client = key.build(AGENT, Some(&self.outbound))?;
         clients.insert(key, client.clone());
         Ok(client)
-    }
-}
-
-/// For Go, `socks5` leaves name resolution to the proxy; for curl and reqwest that is `socks5h`.
-fn redacted(proxy: &ProxyUrl) -> RedactedUrl {
-    let url = proxy.as_url();
-    match url.as_str().strip_prefix("socks5://") {
-        Some(rest) => Url::parse(&format!("socks5h://{rest}"))
-            .map_or_else(|_| RedactedUrl::new(url.clone()), RedactedUrl::new),
-        None => RedactedUrl::new(url.clone()),
     }
 }
 

@@ -81,7 +81,7 @@ fn client(proxies: &HttpProxyRules) -> Result<reqwest::Client, reqwest::Error> {
         .no_proxy()
         .proxy(reqwest::Proxy::custom(move |url| {
             let proxy = proxies.for_url(url).ok().flatten();
-            proxy.map(|proxy| proxy.as_url().clone())
+            proxy.map(|proxy| proxy.to_connect().into_url())
         }))
         .build()
 }

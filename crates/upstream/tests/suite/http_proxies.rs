@@ -1,3 +1,8 @@
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
 use fault::Label;
 use testkit::{Answer, Fault, UpstreamServer};
 
@@ -105,4 +110,51 @@ async fn what_needs_no_proxy_goes_straight() {
         .chain();
     get(&chain, LIST).await.unwrap_err();
     assert_eq!(proxy.connections(), 0);
+}
+
+/// A SOCKS proxy that leads one client to `server`, and tells which name it was asked for.
+fn socks(server: SocketAddr) -> (SocketAddr, Arc<Mutex<Option<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let name = Arc::new(Mutex::new(None));
+    let asked = Arc::clone(&name);
+    thread::spawn(move || -> io::Result<()> {
+        let (mut client, _) = listener.accept()?;
+        let mut greeting = [0; 2];
+        client.read_exact(&mut greeting)?;
+        let mut methods = vec![0; usize::from(greeting[1])];
+        client.read_exact(&mut methods)?;
+        client.write_all(&[5, 0])?;
+        let mut request = [0; 5];
+        client.read_exact(&mut request)?;
+        // Kind 3 is a name, whose length comes next; then comes the port.
+        if request[3] != 3 {
+            return Ok(());
+        }
+        let mut rest = vec![0; usize::from(request[4]) + 2];
+        client.read_exact(&mut rest)?;
+        rest.truncate(usize::from(request[4]));
+        *asked.lock().unwrap() = Some(String::from_utf8_lossy(&rest).into_owned());
+        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+        let mut server = TcpStream::connect(server)?;
+        let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+        thread::spawn(move || io::copy(&mut from, &mut to));
+        io::copy(&mut client, &mut server).map(drop)
+    });
+    (address, name)
+}
+
+#[tokio::test]
+async fn a_socks_proxy_resolves_the_name() {
+    let upstream = proxy();
+    upstream.answer("*/@v/list", Answer::text("v1.0.0\n"));
+    let (address, name) = socks(upstream.address());
+    let chain = Options::new(PLAIN)
+        .env("HTTP_PROXY", &format!("socks5://{address}"))
+        .chain();
+    assert_eq!(get(&chain, LIST).await.unwrap().body, "v1.0.0\n");
+    assert_eq!(
+        name.lock().unwrap().as_deref(),
+        Some("proxy.modkeep.invalid")
+    );
 }
