@@ -2,6 +2,8 @@
 //! (golang.org/x/net/http/httpproxy, behind net/http `ProxyFromEnvironment`).
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use gomod::quote;
 use url::Url;
@@ -23,6 +25,23 @@ pub struct HttpProxyRules {
     no_proxy: Option<Variable>,
     no_proxy_entries: NoProxy,
     is_cgi: bool,
+    auto: Option<Arc<dyn AutoProxy>>,
+}
+
+/// Something that knows the ways to servers better than the variables of the environment. `go` has no such thing.
+pub trait AutoProxy: fmt::Debug + Send + Sync {
+    /// The way to the server of an `http` or `https` URL; none when there is no answer, and the variables count. Whoever
+    /// asks may have to wait.
+    fn ask(&self, url: &Url) -> Option<AutoRoute>;
+}
+
+/// The way to a server, by the word of an [`AutoProxy`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AutoRoute {
+    /// Straight to it.
+    Direct,
+    /// Through this proxy.
+    Proxy(ProxyUrl),
 }
 
 /// A proxy to use.
@@ -66,6 +85,8 @@ pub enum DirectReason {
     NoProxyEntry(String),
     /// Host and port of the URL cannot be told apart.
     BadAddress,
+    /// A proxy auto-configuration file says so.
+    AutoConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -87,7 +108,15 @@ impl HttpProxyRules {
             no_proxy_entries: NoProxy::parse(entries),
             no_proxy,
             is_cgi: environment.non_empty("REQUEST_METHOD").is_some(),
+            auto: None,
         }
+    }
+
+    /// Asks `auto` first, for all servers but those of this machine.
+    #[must_use]
+    pub fn with_auto(mut self, auto: Arc<dyn AutoProxy>) -> Self {
+        self.auto = Some(auto);
+        self
     }
 
     /// The proxy go uses for a request to `url`, or `None` when it goes straight to the host.
@@ -111,6 +140,16 @@ impl HttpProxyRules {
             None => String::new(),
         };
         let port = url.port().map(|port| port.to_string()).unwrap_or_default();
+        if let Some(auto) = &self.auto
+            && matches!(url.scheme(), "http" | "https")
+            && Address::new(&host, "1").is_some_and(|address| !address.is_loopback())
+        {
+            match auto.ask(url) {
+                Some(AutoRoute::Direct) => return Ok(Route::Direct(DirectReason::AutoConfig)),
+                Some(AutoRoute::Proxy(proxy)) => return Ok(Route::Proxy(proxy)),
+                None => {}
+            }
+        }
         self.route_to(url.scheme(), &host, &port)
     }
 
@@ -212,6 +251,12 @@ fn parse_proxy(value: &str) -> Result<GoUrl, Error> {
 }
 
 impl ProxyUrl {
+    /// A proxy that the proxy auto-configuration file at `path` names.
+    pub fn of_auto_config(url: RedactedUrl, path: PathBuf) -> Self {
+        let origin = Origin::AutoConfig { path };
+        Self { url, origin }
+    }
+
     /// The proxy's URL, password included.
     pub fn as_url(&self) -> &Url {
         self.url.as_url()
@@ -234,7 +279,7 @@ impl ProxyUrl {
         }
     }
 
-    /// The variable that set it.
+    /// The variable, or the file, that set it.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -393,6 +438,50 @@ mod tests {
         assert!(route(&pairs, "http://localhost/").starts_with("error: refusing"));
         assert!(route(&pairs, "https://m.example/").starts_with("http://p:1/"));
         assert!(rules(&pairs).is_cgi());
+    }
+
+    #[derive(Debug)]
+    struct Knows(&'static str);
+
+    impl AutoProxy for Knows {
+        fn ask(&self, url: &Url) -> Option<AutoRoute> {
+            match url.host_str()? {
+                "direct.example" => Some(AutoRoute::Direct),
+                "silent.example" => None,
+                _ => {
+                    let url = RedactedUrl::new(Url::parse(self.0).unwrap());
+                    let proxy = ProxyUrl::of_auto_config(url, "/corp.pac".into());
+                    Some(AutoRoute::Proxy(proxy))
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_knows_better_than_the_variables_comes_first() {
+        let rules = rules(&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "m.example")])
+            .with_auto(Arc::new(Knows("http://auto:1")));
+        let route = |url: &str| match rules.route(&Url::parse(url).unwrap()).unwrap() {
+            Route::Proxy(proxy) => format!("{proxy} from {}", proxy.origin()),
+            Route::Direct(reason) => format!("{reason:?}"),
+        };
+        for (url, expected) in [
+            ("https://m.example/x", "http://auto:1 from /corp.pac"),
+            ("http://m.example/x", "http://auto:1 from /corp.pac"),
+            ("https://direct.example/x", "AutoConfig"),
+            (
+                "https://silent.example/x",
+                "http://p:1 from environment variable HTTPS_PROXY",
+            ),
+            ("http://silent.example/x", "NoProxySet"),
+            ("ssh://m.example/x", "NoProxySet"),
+            ("https://localhost/x", "Loopback"),
+            ("https://127.0.0.1/x", "Loopback"),
+            ("https://[::1]/x", "Loopback"),
+        ] {
+            let found = route(url).replace("1/ from", "1 from");
+            assert_eq!(found, expected, "{url}");
+        }
     }
 
     #[test]

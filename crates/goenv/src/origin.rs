@@ -40,6 +40,11 @@ pub enum Origin {
         /// The directory.
         to: PathBuf,
     },
+    /// A proxy auto-configuration file.
+    AutoConfig {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another setting.
     Inherited {
         /// That setting.
@@ -60,7 +65,9 @@ impl fmt::Display for Origin {
                 path,
                 line: Some(line),
             } => write!(f, "{}:{line}", path.display()),
-            Self::ProjectFile { path, line: None } => path.display().fmt(f),
+            Self::ProjectFile { path, line: None } | Self::AutoConfig { path } => {
+                path.display().fmt(f)
+            }
             Self::Nearest { to } => write!(f, "nearest to {}", to.display()),
             Self::Inherited { from } => write!(f, "inherited from {from}"),
             Self::Default => f.write_str("default"),

@@ -356,6 +356,13 @@ impl Vcs {
     }
 }
 
+/// What a repository is told from others by. The way to a server may change while its repositories are in use.
+fn key_of(remote: &Remote) -> String {
+    let proxy = remote.options.proxy.as_ref();
+    let way = proxy.map_or("", |proxy| proxy.as_url().as_str());
+    format!("{} {way} {}", remote.insecure, remote.url)
+}
+
 /// Whether a tag is to be expected for a version.
 fn is_tag_like(version: &str) -> bool {
     gomod::semver::canonical_module_version(version).as_deref() == Some(version)
@@ -390,15 +397,15 @@ impl Remotes {
             }
             roots.insert(root.to_owned(), url.to_owned());
         }
-        let key = format!("{insecure} {url}");
+        let remote = self.remote(url, root, insecure);
+        let key = key_of(&remote);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= MOST_REPOSITORIES {
             open.retain(|_, repository| Arc::strong_count(repository) > 1);
         }
-        let repository = open.entry(key).or_insert_with(|| {
-            let remote = self.remote(url, root, insecure);
-            Arc::new(GitRepository::new(Arc::clone(&self.workshop), remote))
-        });
+        let repository = open
+            .entry(key)
+            .or_insert_with(|| Arc::new(GitRepository::new(Arc::clone(&self.workshop), remote)));
         Arc::clone(repository)
     }
 
@@ -422,13 +429,13 @@ impl Remotes {
         root: &str,
         insecure: bool,
     ) -> Arc<OtherRepository> {
-        let key = format!("{system} {insecure} {url}");
+        let remote = self.remote(url, root, insecure);
+        let key = format!("{system} {}", key_of(&remote));
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if others.len() >= MOST_REPOSITORIES {
             others.retain(|_, repository| Arc::strong_count(repository) > 1);
         }
         let repository = others.entry(key).or_insert_with(|| {
-            let remote = self.remote(url, root, insecure);
             let workshop = Arc::clone(&self.workshop);
             Arc::new(OtherRepository::new(workshop, system, root, remote))
         });

@@ -3,11 +3,10 @@ use std::time::Duration;
 
 use goenv::Environment;
 use goenv::goproxy::ProxyList;
-use goenv::http_proxy::HttpProxyRules;
 use goenv::netrc::Netrc;
 use upstream::{Chain, ChainOptions, Observer};
 
-use super::CannotDo;
+use super::{CannotDo, proxies};
 use crate::config::Effective;
 
 /// The upstreams as they are configured, with the proxies and credentials of the environment.
@@ -32,7 +31,7 @@ pub(super) fn open_list(
     });
     let options = ChainOptions {
         list,
-        http_proxies: HttpProxyRules::from_environment(environment),
+        http_proxies: proxies::rules(effective, environment)?,
         netrc,
         limits: effective.upstream_limits,
         first_is_authoritative: effective.first_is_authoritative,

@@ -11,6 +11,7 @@ mod explain;
 mod key;
 mod log;
 mod mirrors;
+mod proxies;
 mod publish;
 mod quarantine;
 mod repositories;
@@ -66,6 +67,12 @@ impl From<Vec<ConfigError>> for CannotDo {
 
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    if let [_program, only] = arguments.as_slice()
+        && only == pac::ARGUMENT
+    {
+        return pac::confined();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -103,9 +110,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment)
 }
 
 fn load(environment: &Environment, settings: &Settings) -> Result<(Resolved, Effective), CannotDo> {
-    Ok(resolve_and_check(
-        environment,
-        settings.given(),
-        settings.config.as_deref(),
-    )?)
+    let (resolved, effective) =
+        resolve_and_check(environment, settings.given(), settings.config.as_deref())?;
+    proxies::check(&resolved, &effective)?;
+    Ok((resolved, effective))
 }

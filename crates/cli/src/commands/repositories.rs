@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use goenv::Environment;
-use goenv::http_proxy::HttpProxyRules;
 use goenv::netrc::Secret;
 use vcs::discovery::{HttpWeb, RootRule, Rules};
 use vcs::{
@@ -12,7 +11,7 @@ use vcs::{
     Vcs, VersionControl,
 };
 
-use super::CannotDo;
+use super::{CannotDo, proxies};
 use crate::config::{Effective, OriginRule};
 
 /// Where below the store's directory repositories are kept.
@@ -64,7 +63,7 @@ fn routes(effective: &Effective, environment: &Environment) -> Result<Routes, Ca
         .iter()
         .map(|rule| route(rule, environment));
     let configured = configured.collect::<Result<Vec<_>, _>>()?;
-    let proxies = HttpProxyRules::from_environment(environment);
+    let proxies = proxies::rules(effective, environment)?;
     let named = effective
         .depot
         .private

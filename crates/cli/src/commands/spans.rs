@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use server::App;
 use traces::{Collector, Exporter};
 
-use super::CannotDo;
+use super::{CannotDo, proxies};
 use crate::config::{Effective, OtlpSettings};
 
 /// Lets the requests of a server be told to the collector that is configured, if one is.
@@ -18,7 +18,7 @@ pub(super) fn tell(
     let Some(settings) = &effective.otlp else {
         return Ok(None);
     };
-    let proxies = HttpProxyRules::from_environment(environment);
+    let proxies = proxies::rules(effective, environment)?;
     let resource = [
         ("service.name", "modkeep".to_owned()),
         ("service.version", env!("CARGO_PKG_VERSION").to_owned()),

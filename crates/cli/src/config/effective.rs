@@ -2,6 +2,7 @@ mod ahead;
 mod databases;
 mod incoming;
 mod limits;
+mod outgoing;
 mod telling;
 
 use std::net::{IpAddr, SocketAddr};
@@ -59,6 +60,8 @@ pub struct Effective {
     pub goauth: GoAuth,
     /// Networks that hosts of strangers may lead to.
     pub outbound: Vec<IpNet>,
+    /// The proxy auto-configuration file.
+    pub auto_config: Option<PathBuf>,
     /// Where the secret of webhooks is.
     pub hooks_secret: Option<SecretRef>,
     /// Where the token of publishers is.
@@ -143,6 +146,7 @@ impl Checker<'_> {
             GoAuth::parse(text).map_err(|error| error.to_string())
         });
         let outbound = self.parse("outbound.allow", value::networks);
+        let auto_config = self.auto_config();
         let sumlog = self.sumlog();
         let hooks_secret = self.parse("hooks.secret", value::secret);
         let publish_token = self.publish_token();
@@ -196,6 +200,7 @@ impl Checker<'_> {
             insecure: Patterns::parse(&self.resolved.get("insecure").value),
             goauth: goauth?,
             outbound: outbound?,
+            auto_config,
             hooks_secret: hooks_secret?,
             publish_token: publish_token?,
             repository_limits: repository_limits?,
@@ -235,15 +240,6 @@ impl Checker<'_> {
             min_free: min_free?,
             min_age: min_age?,
             keep: Patterns::parse(&self.resolved.get("clean.keep").value),
-        })
-    }
-
-    fn api_token(&mut self) -> Option<SecretRef> {
-        if self.resolved.get("api.token").value.is_empty() {
-            return None;
-        }
-        self.parse("api.token", |text| {
-            text.parse::<SecretRef>().map_err(|error| error.to_string())
         })
     }
 

@@ -244,6 +244,18 @@ pub const SETTINGS: &[Setting] = &[
     .found_out("none")
     .reloadable(),
     setting(
+        "outbound.pac",
+        ValueKind::Path,
+        "",
+        "A proxy auto-configuration file, as browsers have it, which says through which HTTP or SOCKS proxy each server is \
+         reached. It is run in a process of its own that can open neither files nor connections, and read again for each \
+         answer, which counts for a minute; of several proxies the first that accepts connections is taken. Where it gives no \
+         answer, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` count. It is not asked about this machine, about ssh, and for \
+         an `[[origin]]` that has a `proxy`.",
+    )
+    .found_out("none")
+    .reloadable(),
+    setting(
         "sumlog.name",
         ValueKind::LogName,
         "",

@@ -3,7 +3,7 @@
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
-//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `sumdb`, `verify`, `hostile`, `heads`, `circle`:
+//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `pac`, `sumdb`, `verify`, `hostile`, `heads`, `circle`:
 //!   the side of the upstreams.
 //! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `log`, `spans`, `tls`, `privacy`, `provenance`,
 //!   `scrub`, `doctor`, `edge`: the side of the operators.
@@ -31,6 +31,7 @@ mod limits;
 mod log;
 mod offline;
 mod outage;
+mod pac;
 mod privacy;
 mod provenance;
 mod proxies;

@@ -11,14 +11,14 @@ use crate::scene::{Ask as _, INFO, LIST, PATHS, Scene, class_of};
 use crate::tls_peer::{Authority, TlsPeer};
 
 /// A proxy for `http://` URLs: such a request names the whole URL, which is a path of this server's tree.
-struct PlainProxy {
+pub(crate) struct PlainProxy {
     tree: Tree,
-    server: UpstreamServer,
+    pub(crate) server: UpstreamServer,
 }
 
 impl PlainProxy {
     /// Knows what the scene's upstream has, under this base URL.
-    fn for_base(scene: &Scene, base: &str) -> Self {
+    pub(crate) fn for_base(scene: &Scene, base: &str) -> Self {
         let tree = Tree::temporary();
         let server = UpstreamServer::serve(tree.root());
         let proxy = Self { tree, server };

@@ -65,6 +65,10 @@ fn mistakes_are_errors_with_their_line() {
             "[outbound]\nallow = \"10.0.0.0/99\"\n",
             ":2: outbound.allow: ",
         ),
+        (
+            "[outbound]\npac = \"/nonexistent/x\"\n",
+            ":2: outbound.pac: /nonexistent/x: ",
+        ),
     ];
     for (config, expected) in table {
         let (output, _folder) = run("check", config);

@@ -162,6 +162,34 @@ fn repositories_are_asked_only_for_what_the_servers_do_not_have() {
 }
 
 #[test]
+fn pages_and_repositories_are_reached_as_the_auto_configuration_file_says() {
+    let scene = Scene::new();
+    publish(&scene);
+    let tunnel = scene.tunnel.url.trim_start_matches("http://");
+    let script = format!(
+        "function FindProxyForURL(url, host) {{ return host == 'unknown.test' ? 'DIRECT' : 'PROXY {tunnel}' }}"
+    );
+    let file = scene.file("corp.pac");
+    std::fs::write(&file, script).unwrap();
+    let config = format!("[outbound]\npac = \"{}\"\n", file.display());
+    let nowhere = "http://127.0.0.1:9";
+    let modkeep = scene
+        .command(&config)
+        .env("HTTPS_PROXY", nowhere)
+        .env("HTTP_PROXY", nowhere)
+        .start();
+    for path in ["@v/list", "@v/v1.0.0.zip"] {
+        let url = format!("{}/go.vanity.test/mod/{path}", modkeep.url());
+        let reply = http::get(&url).unwrap();
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    }
+    assert_eq!(
+        scene.tunnel.hosts(),
+        ["git.public.test:443", "go.vanity.test:443"]
+    );
+}
+
+#[test]
 fn a_rule_of_govcs_is_a_denial() {
     let scene = Scene::new();
     publish(&scene);

@@ -1,7 +1,6 @@
 //! What browsers of this machine do by their proxy auto-configuration files, held against what `go` does, which reads no
 //! such file.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,12 +11,12 @@ use goenv::goproxy::Target;
 use goenv::redact::{RedactedUrl, redact_text};
 use goenv::report::AutoConfig;
 use goenv::trace::{Standing, Trace};
+use pac::{Directive, find_proxy, own_address};
 use url::Url;
 
 use super::Case;
 use crate::probe::connect::proxy_for;
 use crate::probe::fetch::{Part, fetch};
-use crate::probe::pac::{Directive, find_proxy};
 use crate::probe::report::{Check, Failure, Probe};
 use crate::probe::{Ground, Limits, Net};
 
@@ -179,13 +178,6 @@ async fn ask(
             });
         }
     }
-}
-
-/// The address of this machine towards the rest of the world. Nothing is sent for it.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect(SocketAddr::from(([192, 0, 2, 1], 9))).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
 }
 
 impl AutoConfigs {

@@ -43,9 +43,10 @@ pub(super) fn origin(origin: &Origin, lang: Lang) -> String {
         Origin::Inherited { from } => filled("inherited", from.name()),
         Origin::Nearest { to } => filled("nearest", &to.display().to_string()),
         Origin::Default => word(lang, "origin", "default").to_owned(),
-        Origin::UserFile { .. } | Origin::GorootFile { .. } | Origin::ProjectFile { .. } => {
-            origin.to_string()
-        }
+        Origin::UserFile { .. }
+        | Origin::GorootFile { .. }
+        | Origin::ProjectFile { .. }
+        | Origin::AutoConfig { .. } => origin.to_string(),
     }
 }
 

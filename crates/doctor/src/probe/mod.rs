@@ -13,7 +13,6 @@ pub(crate) mod firewall;
 pub mod goproxy;
 pub(crate) mod http;
 pub(crate) mod local;
-pub(crate) mod pac;
 pub mod report;
 pub(crate) mod requirement;
 pub(crate) mod sumdb;

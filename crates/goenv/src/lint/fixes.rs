@@ -20,6 +20,7 @@ pub(super) fn change(report: &Report, key: Key, value: Option<&str>) -> Vec<Fix>
         Origin::UserFile { .. }
         | Origin::GorootFile { .. }
         | Origin::ProjectFile { .. }
+        | Origin::AutoConfig { .. }
         | Origin::Nearest { .. }
         | Origin::Default => {
             vec![go_env(row, value)]

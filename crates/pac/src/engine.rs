@@ -1,71 +1,23 @@
-//! Proxy auto-configuration files: what browsers do with them. `go` and `git` read none, so that what one of them says
-//! is a hint at the settings that are missing, never a way that `go` takes.
-//!
-//! The files are programs in JavaScript, from whoever runs the network. They are run by an engine of their own with
-//! nothing but the functions such files may call, with limits for memory, stack and time, in a thread that nobody waits
-//! for when it does not end.
+//! Runs the files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rquickjs::{CatchResultExt as _, Context, Ctx, Function, Runtime};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The functions of such files that need nothing of the program.
 const PRELUDE: &str = include_str!("prelude.js");
 /// Memory of the engine, in bytes.
 const MEMORY: usize = 32 << 20;
-/// Stack of the engine, in bytes; that of its thread is larger.
+/// Stack of the engine, in bytes; that of its thread must be larger.
 const STACK: usize = 512 << 10;
-/// Stack of the thread, in bytes.
-const THREAD_STACK: usize = 4 << 20;
-/// How often a file is run anew because it wants one more name resolved.
-const MOST_ROUNDS: usize = 16;
-
-/// One element of what such a file answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Directive {
-    /// Straight to the host.
-    Direct,
-    /// Through a proxy, as a URL that `HTTPS_PROXY` takes.
-    Proxy(String),
-}
-
-impl fmt::Display for Directive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Direct => f.write_str("DIRECT"),
-            Self::Proxy(url) => f.write_str(url),
-        }
-    }
-}
-
-/// Reads `PROXY a:1; SOCKS b:2; DIRECT`. What nobody knows is passed over.
-pub(crate) fn directives(answer: &str) -> Vec<Directive> {
-    let elements = answer.split(';').map(str::trim);
-    let read = |element: &str| {
-        let (kind, address) = element
-            .split_once(char::is_whitespace)
-            .unwrap_or((element, ""));
-        let scheme = match kind.to_ascii_uppercase().as_str() {
-            "DIRECT" => return Some(Directive::Direct),
-            "PROXY" | "HTTP" => "http",
-            "HTTPS" => "https",
-            "SOCKS" | "SOCKS4" | "SOCKS5" => "socks5",
-            _ => return None,
-        };
-        let url = format!("{scheme}://{}", address.trim());
-        let has_host = Url::parse(&url).is_ok_and(|url| url.host_str().is_some());
-        has_host.then_some(Directive::Proxy(url))
-    };
-    elements.filter_map(read).collect()
-}
 
 /// What is known of the world while a file runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct World {
     /// Names that were resolved; those without an address have none.
     pub(crate) names: BTreeMap<String, Option<IpAddr>>,
@@ -74,7 +26,7 @@ pub(crate) struct World {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ran {
     /// It has answered.
     Answered(String),
@@ -82,69 +34,13 @@ pub(crate) enum Ran {
     Wants(BTreeSet<String>),
 }
 
-/// Asks `script` for the proxies of a URL, resolving names with `resolve` as it wants them.
-///
-/// # Errors
-///
-/// The words of the engine: a syntax error, an exception, a limit.
-pub(crate) async fn find_proxy<R, F>(
-    script: &Arc<str>,
+/// Asks `script` for the proxies of a URL. An error is in the words of the engine: about the syntax, an exception, a limit.
+pub(crate) fn run(
+    script: &str,
     url: &Url,
-    own: Option<IpAddr>,
-    patience: Duration,
-    resolve: R,
-) -> Result<Vec<Directive>, String>
-where
-    R: Fn(String) -> F,
-    F: Future<Output = Option<IpAddr>>,
-{
-    let start = Instant::now();
-    let mut world = World {
-        own,
-        ..World::default()
-    };
-    for _ in 0..MOST_ROUNDS {
-        let left = patience.saturating_sub(start.elapsed());
-        match aside(script, url, &world, left).await? {
-            Ran::Answered(answer) => return Ok(directives(&answer)),
-            Ran::Wants(names) => {
-                for name in names {
-                    let address = resolve(name.clone()).await;
-                    world.names.insert(name, address);
-                }
-            }
-        }
-    }
-    Err("it wants ever more names resolved".to_owned())
-}
-
-/// Runs the file in a thread of its own.
-async fn aside(
-    script: &Arc<str>,
-    url: &Url,
-    world: &World,
+    world: World,
     patience: Duration,
 ) -> Result<Ran, String> {
-    let (script, url, world) = (Arc::clone(script), url.clone(), world.clone());
-    let (done, answer) = tokio::sync::oneshot::channel();
-    let work = move || {
-        // Nobody may wait for it any more.
-        let _ = done.send(run(&script, &url, world, patience));
-    };
-    std::thread::Builder::new()
-        .name("pac".to_owned())
-        .stack_size(THREAD_STACK)
-        .spawn(work)
-        .map_err(|error| error.to_string())?;
-    // Built-in functions of the engine do not look at the clock.
-    match tokio::time::timeout(patience + Duration::from_millis(200), answer).await {
-        Ok(Ok(ran)) => ran,
-        Ok(Err(_)) => Err("the engine broke down".to_owned()),
-        Err(_) => Err("it does not end".to_owned()),
-    }
-}
-
-fn run(script: &str, url: &Url, world: World, patience: Duration) -> Result<Ran, String> {
     let engine = Runtime::new().map_err(|error| error.to_string())?;
     engine.set_memory_limit(MEMORY);
     engine.set_max_stack_size(STACK);
@@ -295,36 +191,6 @@ mod tests {
         assert_eq!(wants, Ok(Ran::Wants(["x.test".to_owned()].into())));
         let answered = evaluate(body, "https://x.test/", &[("x.test", [10, 0, 0, 1])]);
         assert_eq!(answered, Ok(Ran::Answered("DIRECT".to_owned())));
-    }
-
-    #[tokio::test]
-    async fn what_it_wants_is_resolved() {
-        let script: Arc<str> =
-            "function FindProxyForURL(u, h) { return dnsResolve('a.test') + dnsResolve('b.test') == '192.0.2.1null' ? 'SOCKS s:9' : 'DIRECT' }".into();
-        let url = Url::parse("https://x.test/").unwrap();
-        let found = find_proxy(&script, &url, None, PATIENCE, |name| async move {
-            (name == "a.test").then_some(IpAddr::from([192, 0, 2, 1]))
-        });
-        assert_eq!(
-            found.await,
-            Ok(vec![Directive::Proxy("socks5://s:9".to_owned())])
-        );
-    }
-
-    #[test]
-    fn answers_are_read_whatever_their_spelling() {
-        let proxy = |url: &str| Directive::Proxy(url.to_owned());
-        assert_eq!(
-            directives("PROXY a:1;proxy  b:2 ; HTTPS c; SOCKS5 d:3;direct; NONSENSE x; PROXY"),
-            [
-                proxy("http://a:1"),
-                proxy("http://b:2"),
-                proxy("https://c"),
-                proxy("socks5://d:3"),
-                Directive::Direct
-            ]
-        );
-        assert!(directives("").is_empty());
     }
 
     #[test]
