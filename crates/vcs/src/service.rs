@@ -21,7 +21,7 @@ use crate::options::{Remote, RemoteOptions};
 use crate::other::OtherRepository;
 use crate::outbound::Outbound;
 use crate::query::{Query, Selection};
-use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop, look_around};
+use crate::repo::{GitRepository, Limits, Mirrors, ObjectId, Workshop, look_around, look_at};
 use crate::resolve::{Layout, Resolver, TagNow, Versions, merge};
 use crate::runner::{Runner, RunnerSettings, is_allowed};
 use crate::system::VersionControl;
@@ -323,8 +323,12 @@ impl Vcs {
         Ok(Resolver::new(layout, Code::Git(snapshot)))
     }
 
-    /// A repository has something new: what was listed of it before does not count any more. Returns the import paths
-    /// of the roots that it is known to have.
+    /// A repository has something new: what was listed of it before does not count any more. If it was asked for before
+    /// it is listed anew at once, and its new versions are fetched; nobody waits for that. Returns the import paths of the
+    /// roots that it is known to have.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub fn pushed(&self, address: &str) -> Vec<String> {
         self.0.discovery.forget_failures();
         let mut roots = self.0.remotes.pushed(address);
@@ -446,6 +450,9 @@ impl Remotes {
         for repository in self.all() {
             if repository.is_at(address) {
                 repository.forget_listing();
+                if self.workshop.limits.ahead > 0 {
+                    look_at(repository);
+                }
             }
         }
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);

@@ -327,6 +327,15 @@ pub const SETTINGS: &[Setting] = &[
     )
     .reloadable(),
     setting(
+        "repositories.ahead",
+        ValueKind::Count,
+        "64",
+        "When a repository has a new version, so many others that were used lately on the same server are looked at for new \
+         versions, too, which are fetched before anybody asks for them; so are those of a repository for which a webhook comes. \
+         0: nothing is fetched before somebody asks.",
+    )
+    .reloadable(),
+    setting(
         "upstreams.first-is-authoritative",
         ValueKind::Switch,
         "false",

@@ -114,6 +114,14 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A whole number that may be 0.
+pub(super) fn up_to_a_thousand(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 0..=1000) => Ok(number),
+        _ => Err(format!("{text:?} is no whole number from 0 to 1000")),
+    }
+}
+
 pub(super) fn percent(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=100) => Ok(number),

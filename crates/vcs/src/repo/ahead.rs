@@ -2,7 +2,8 @@
 //!
 //! Modules of one server are often released together, and taken into use together. So when a repository turns out to
 //! have a version that it did not have before, the others that were in use lately on the same server are listed anew,
-//! behind the answer, and what is new in them is fetched. The same goes for a repository whose host announces a push.
+//! behind the answer, and what is new in them is fetched. A repository whose host announces a push is listed anew at
+//! once, for the same.
 //!
 //! Nothing depends on it: whoever asks meanwhile waits for the same work, and what was not fetched is fetched as usual.
 
@@ -118,6 +119,18 @@ impl GitRepository {
             url.port_or_known_default().unwrap_or_default()
         ))
     }
+}
+
+/// Looks at a repository whose host has announced a push, unless nobody has asked for it yet.
+pub(crate) fn look_at(pushed: Arc<GitRepository>) {
+    if !pushed.was_listed() {
+        return;
+    }
+    tokio::spawn(async move {
+        if let Err(error) = pushed.look_ahead().await {
+            tracing::debug!(%error, "a repository was not looked at after a push");
+        }
+    });
 }
 
 /// Looks at those of `others` that are on the server of `news` and in use, `most` of them.

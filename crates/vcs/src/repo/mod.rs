@@ -54,7 +54,7 @@ use crate::options::Remote;
 use crate::runner::{Runner, Sink};
 use crate::wire::Wire;
 use ahead::Use;
-pub(crate) use ahead::look_around;
+pub(crate) use ahead::{look_around, look_at};
 pub(crate) use mirrors::{Mirror, Mirrors, Writing};
 pub(crate) use objects::CommitTime;
 use refs::Listing;
@@ -75,7 +75,8 @@ pub struct Limits {
     pub repository: u64,
     /// How many bytes all repositories may have on disk; those not used for the longest time go first.
     pub cache: u64,
-    /// How many repositories are looked at when another one on their server has a new version; 0 for none.
+    /// How many repositories are looked at when another one on their server has a new version; 0 for none, and then
+    /// nothing is fetched after a push, either, before somebody asks.
     pub ahead: usize,
     /// How many bytes the files of one module may have together before those are left out that do not belong to it.
     pub archive: u64,

@@ -43,9 +43,11 @@ impl Checker<'_> {
     pub(super) fn repository_limits(&mut self) -> Option<vcs::Limits> {
         let cache = self.parse("repositories.cache", value::bytes);
         let repository = self.parse("repositories.largest", value::bytes);
+        let ahead = self.parse("repositories.ahead", value::up_to_a_thousand);
         Some(vcs::Limits {
             cache: cache?,
             repository: repository?,
+            ahead: ahead?,
             ..vcs::Limits::default()
         })
     }

@@ -47,7 +47,8 @@ impl Checker<'_> {
         let format = self.parse("log.format", log_format);
         let max_bytes = self.parse("log.max-size", value::bytes);
         let max_age = self.parse("log.max-age", value::duration);
-        let keep = self.parse("log.keep", whole_number);
+        // More would take longer to rename than lines can wait.
+        let keep = self.parse("log.keep", value::up_to_a_thousand);
         let path = self.resolved.get("log.file").value.clone();
         let file = LogFile {
             path: path.into(),
@@ -114,14 +115,6 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err(one_of("auto, text, json", text)),
-    }
-}
-
-/// How many old files there may be: more would take longer to rename than lines can wait.
-fn whole_number(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 0..=1000) => Ok(number),
-        _ => Err(format!("{text:?} is no whole number from 0 to 1000")),
     }
 }
 
