@@ -33,6 +33,14 @@ impl Code {
         }
     }
 
+    /// The sum over all that has a name, where go makes answers depend on it instead of on tags.
+    pub(crate) fn sum(&self) -> Option<&str> {
+        match self {
+            Self::Git(_) => None,
+            Self::Other(code) => code.sum(),
+        }
+    }
+
     /// Whether revisions are hashes, which answers name.
     pub(crate) fn has_hashes(&self) -> bool {
         !matches!(

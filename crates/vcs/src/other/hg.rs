@@ -1,12 +1,15 @@
 //! Mercurial.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 
-use bstr::{BString, ByteSlice as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bstr::{BStr, BString, ByteSlice as _};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
-use super::{FILE_LIMIT, Place, emptied, named, unexpected};
+use super::{FILE_LIMIT, Known, Place, emptied, named, unexpected};
 use crate::error::Error;
 use crate::repo::{CommitTime, ObjectId, Refs, Writing};
 use crate::runner::{Gate, Run, Sink};
@@ -27,7 +30,7 @@ pub(super) async fn update(
     place: &Place<'_>,
     is_new: bool,
     writing: &Writing,
-) -> Result<Refs, Error> {
+) -> Result<Known, Error> {
     if is_new {
         let init = hardened(place.local("hg")).args(["init", "."]);
         init.lock(writing.share()?).output().await?;
@@ -58,14 +61,72 @@ pub(super) async fn update(
     let branches = list(&["branches", "--closed", "--template", "{branch}\\t{node}\\n"]).await?;
     refs.extend(named(&branches, "refs/heads/"));
     let bookmarks = list(&["bookmarks", "--template", "{bookmark}\\t{node}\\n"]).await;
-    refs.extend(named(&bookmarks.unwrap_or_default(), "refs/heads/"));
+    let bookmarks = bookmarks.unwrap_or_default();
+    refs.extend(named(&bookmarks, "refs/heads/"));
+    let heads = list(&[
+        "log",
+        "--rev=sort(head(), rev)",
+        "--template",
+        "{branch}\\t{node}\\n",
+    ])
+    .await?;
+    let sum = sum(&heads, &bookmarks);
     let tip = list(&["log", "--rev=tip", "--template", "{node}"]).await?;
     if let Some(tip) = tip.to_str().ok().and_then(ObjectId::parse)
         && tip.as_str() != NOTHING
     {
         refs.push((BString::from("HEAD"), tip));
     }
-    Refs::of(refs, place.limits.refs)
+    Ok(Known {
+        refs: Refs::of(refs, place.limits.refs)?,
+        sum: Some(sum),
+    })
+}
+
+/// The sum over the heads of all branches, oldest first, and over all bookmarks (`$GOROOT/lib/hg/goreposum.py`, asked of
+/// the copy that go has made). Bookmarks of other repositories, which have their names behind an `@`, do not count.
+fn sum(heads: &[u8], bookmarks: &[u8]) -> String {
+    let mut branches: BTreeMap<&BStr, Vec<&[u8]>> = BTreeMap::new();
+    for (branch, head) in pairs(heads) {
+        branches.entry(branch.into()).or_default().push(head);
+    }
+    let mut hasher = Sha256::new();
+    for (branch, heads) in branches {
+        hasher.update(branch);
+        for head in heads {
+            hasher.update(b" ");
+            hasher.update(bytes_of(head));
+        }
+        hasher.update(b"\n");
+    }
+    let own: BTreeMap<&[u8], &[u8]> = pairs(bookmarks)
+        .filter(|(name, _)| !name.contains(&b'@') || name.ends_with(b"@"))
+        .collect();
+    for (bookmark, node) in own {
+        hasher.update(bookmark);
+        hasher.update(b"=");
+        hasher.update(node);
+        hasher.update(b"\n");
+    }
+    format!("r1:{}", STANDARD.encode(hasher.finalize()))
+}
+
+/// What stands before and behind the tab of each line.
+fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    text.lines().filter_map(|line| line.rsplit_once_str("\t"))
+}
+
+/// What hexadecimal digits stand for.
+fn bytes_of(digits: &[u8]) -> Vec<u8> {
+    let value = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let pairs = digits.chunks_exact(2);
+    pairs
+        .filter_map(|pair| Some(value(*pair.first()?)? << 4 | value(*pair.last()?)?))
+        .collect()
 }
 
 /// The commit whose hash begins with `digits`.

@@ -57,6 +57,20 @@ struct State {
 struct Listed {
     asked: Instant,
     refs: Arc<Refs>,
+    sum: Option<Arc<str>>,
+}
+
+/// What a repository has.
+struct Known {
+    refs: Refs,
+    /// The sum over all that has a name, where go makes one.
+    sum: Option<String>,
+}
+
+impl From<Refs> for Known {
+    fn from(refs: Refs) -> Self {
+        Self { refs, sum: None }
+    }
 }
 
 /// A repository at one moment.
@@ -136,11 +150,12 @@ impl OtherRepository {
         is_allowed(&self.remote, self.system)?;
         self.check_scheme()?;
         let asked = Instant::now();
-        let listed = self.refresh().await;
-        let refs = listed.map_err(|error| self.explained(error))?;
+        let known = self.refresh().await;
+        let known = known.map_err(|error| self.explained(error))?;
         let listed = Listed {
             asked,
-            refs: Arc::new(refs),
+            refs: Arc::new(known.refs),
+            sum: known.sum.map(Into::into),
         };
         self.state().listed = Some(listed.clone());
         Ok(listed)
@@ -164,7 +179,7 @@ impl OtherRepository {
     }
 
     /// Brings the copy up to date, and lists what it has.
-    async fn refresh(&self) -> Result<Refs, Error> {
+    async fn refresh(&self) -> Result<Known, Error> {
         let mirror = self.mirror().await?;
         let writing = mirror
             .write(self.workshop.runner.settings().network_time)
@@ -191,7 +206,7 @@ impl OtherRepository {
         whole: &Path,
         is_whole: bool,
         writing: &Writing,
-    ) -> Result<Refs, Error> {
+    ) -> Result<Known, Error> {
         let doing = || format!("preparing {}", copy.display());
         if !is_whole {
             writing.discard(copy)?;
@@ -201,15 +216,15 @@ impl OtherRepository {
         }
         let gate = self.gate().await?;
         let place = self.place(copy, Some(&gate));
-        let refs = match self.system {
-            VersionControl::Mercurial => hg::update(&place, !is_whole, writing).await,
-            VersionControl::Subversion => svn::update(&place).await,
-            VersionControl::Bazaar => bzr::update(&place, !is_whole, writing).await,
-            VersionControl::Fossil => fossil::update(&place, !is_whole, writing).await,
-            VersionControl::Git | VersionControl::Mod => Err(Error::Lost),
-        }?;
+        let known = match self.system {
+            VersionControl::Mercurial => hg::update(&place, !is_whole, writing).await?,
+            VersionControl::Subversion => svn::update(&place).await?.into(),
+            VersionControl::Bazaar => bzr::update(&place, !is_whole, writing).await?.into(),
+            VersionControl::Fossil => fossil::update(&place, !is_whole, writing).await?.into(),
+            VersionControl::Git | VersionControl::Mod => return Err(Error::Lost),
+        };
         std::fs::write(whole, "").map_err(Error::io(doing()))?;
-        Ok(refs)
+        Ok(known)
     }
 
     async fn mirror(&self) -> Result<Mirror, Error> {
@@ -282,6 +297,11 @@ impl Snapshot {
 
     pub(crate) fn refs(&self) -> &Refs {
         &self.listed.refs
+    }
+
+    /// The sum over all that has a name, where go makes one.
+    pub(crate) fn sum(&self) -> Option<&str> {
+        self.listed.sum.as_deref()
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -24,16 +24,22 @@ impl Resolver {
             origin.hash = found.commit.id.to_string();
         }
         origin.ref_name = found.ref_name.clone().unwrap_or_default();
-        // The others have no sum over their tags.
-        let is_git = self.code().system() == VersionControl::Git;
-        if is_git
-            && is_pseudo_version(version)
-            && (version != asked || !version.starts_with("v0.0.0-"))
-        {
-            origin.tag_prefix = self.version_tag_prefix();
-            origin.tag_sum = self.code().refs().tag_sum(&origin.tag_prefix);
+        if is_pseudo_version(version) && (version != asked || !version.starts_with("v0.0.0-")) {
+            self.depend_on_tags(&mut origin, self.version_tag_prefix());
         }
         origin
+    }
+
+    /// Notes that an answer depends on the tags that begin with `prefix`. Of Mercurial's, which are in its files, it
+    /// depends on everything; the others have no sum.
+    pub(super) fn depend_on_tags(&self, origin: &mut Origin, prefix: String) {
+        if self.code().system() == VersionControl::Git {
+            origin.tag_sum = self.code().refs().tag_sum(&prefix);
+            origin.tag_prefix = prefix;
+        }
+        if let Some(sum) = self.code().sum() {
+            sum.clone_into(&mut origin.repo_sum);
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use gomod::{Version, check_path_major, semver};
 
 use super::Resolver;
 use crate::error::Error;
-use crate::system::VersionControl;
 
 /// The versions that a module has, lowest first, and what that depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +49,7 @@ impl Resolver {
                 .await?;
         }
         let mut origin = self.origin();
-        if self.code().system() == VersionControl::Git {
-            origin.tag_sum = self.code().refs().tag_sum(&tag_prefix);
-            origin.tag_prefix = tag_prefix;
-        }
+        self.depend_on_tags(&mut origin, tag_prefix);
         Ok(Versions { list, origin })
     }
 

@@ -1,7 +1,7 @@
 //! The real `go` command, fetching from the same repositories and pages.
 #![allow(unreachable_pub, reason = "a module of a test")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 
@@ -40,6 +40,8 @@ impl Oracle {
             .env("http_proxy", &proxy)
             .env("HTTPS_PROXY", &proxy)
             .env("NO_PROXY", "")
+            .env("USER", "tester")
+            .env("LC_ALL", "C.UTF-8")
             .env("GIT_CONFIG_GLOBAL", &config);
         std::fs::write(folder.path().join("go.mod"), "module main.example\n").unwrap();
         Self { go, folder }
@@ -103,19 +105,27 @@ fn serve(pages: Pages) -> SocketAddr {
 }
 
 fn answer(mut stream: TcpStream, pages: &Pages) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut lines = reader.by_ref().lines();
     let request = lines.next()?.ok()?;
     let mut head = String::new();
+    let mut length = 0;
     loop {
         let line = lines.next()?.ok()?;
         if line.is_empty() {
             break;
         }
-        if !line.to_lowercase().contains("connection:") {
+        let lower = line.to_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if !lower.contains("connection:") {
             head.push_str(&line);
             head.push_str("\r\n");
         }
     }
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body).ok()?;
     let target = request.split(' ').nth(1)?.to_owned();
     let path = target.strip_prefix("http://").map(|rest| {
         let path = rest.split('?').next().unwrap_or(rest);
@@ -128,7 +138,7 @@ fn answer(mut stream: TcpStream, pages: &Pages) -> Option<()> {
         found.map(|(_, address)| *address)
     });
     if let Some(server) = server.filter(|_| !asks_for_page) {
-        return forward(stream, &request, &head, server);
+        return forward(stream, &request, &head, &body, server);
     }
     let found = path.and_then(|path| pages.by_path.lock().unwrap().get(&path).cloned());
     let (status, body) = found.unwrap_or((404, String::new()));
@@ -140,8 +150,14 @@ fn answer(mut stream: TcpStream, pages: &Pages) -> Option<()> {
     .ok()
 }
 
-/// Passes a request without a body on to the server at `address`.
-fn forward(mut client: TcpStream, request: &str, head: &str, address: SocketAddr) -> Option<()> {
+/// Passes a request on to the server at `address`.
+fn forward(
+    mut client: TcpStream,
+    request: &str,
+    head: &str,
+    body: &[u8],
+    address: SocketAddr,
+) -> Option<()> {
     let mut server = TcpStream::connect(address).ok()?;
     let mut words = request.split(' ');
     let (method, target) = (words.next()?, words.next()?);
@@ -151,5 +167,6 @@ fn forward(mut client: TcpStream, request: &str, head: &str, address: SocketAddr
         "{method} /{rest} HTTP/1.1\r\n{head}Connection: close\r\n\r\n"
     )
     .ok()?;
+    server.write_all(body).ok()?;
     std::io::copy(&mut server, &mut client).ok().map(drop)
 }
