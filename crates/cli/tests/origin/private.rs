@@ -1,6 +1,6 @@
 //! Private modules: from their own repositories, with their own credentials, and their names go to nobody else.
 
-use testkit::{Modkeep, http};
+use testkit::{Modkeep, ModkeepCommand, http};
 
 use crate::scene::Scene;
 use crate::sshd::Sshd;
@@ -22,6 +22,21 @@ fn config(scene: &Scene, sshd: &Sshd, host_key: &str) -> String {
     )
 }
 
+/// A stage with one private module behind https, and one behind ssh.
+fn stage() -> (Scene, Sshd) {
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene.file(""));
+    publish(&scene);
+    (scene, sshd)
+}
+
+/// A `modkeep` with this configuration, whose login for https is `robot` with a password.
+fn command(scene: &Scene, config: &str, password: &str) -> ModkeepCommand {
+    scene
+        .command(config)
+        .env("CORP_LOGIN", format!("robot:{password}"))
+}
+
 fn publish(scene: &Scene) {
     let library = scene.forge.repository("git.corp.test/team/lib");
     library.module("", "git.corp.test/team/lib", "lib").commit();
@@ -38,12 +53,8 @@ fn status(modkeep: &Modkeep, path: &str) -> (u16, String) {
 
 #[test]
 fn a_project_of_private_and_public_modules_builds_and_no_private_name_leaves() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene.file(""));
-    publish(&scene);
-    let modkeep = scene
-        .command(&config(&scene, &sshd, "host"))
-        .env("CORP_LOGIN", format!("robot:{SECRET}"))
+    let (scene, sshd) = stage();
+    let modkeep = command(&scene, &config(&scene, &sshd, "host"), SECRET)
         .env("MODKEEP_LOG_LEVEL", "trace")
         .start();
     let go = Scene::go_through(&modkeep);
@@ -88,13 +99,8 @@ fn a_project_of_private_and_public_modules_builds_and_no_private_name_leaves() {
 
 #[test]
 fn what_may_not_be_read_looks_like_what_is_not_there_and_the_log_knows_better() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene.file(""));
-    publish(&scene);
-    let modkeep = scene
-        .command(&config(&scene, &sshd, "host"))
-        .env("CORP_LOGIN", "robot:wr0ng")
-        .start();
+    let (scene, sshd) = stage();
+    let modkeep = command(&scene, &config(&scene, &sshd, "host"), "wr0ng").start();
     let (there, mut said) = status(&modkeep, "/git.corp.test/team/lib/@v/v1.0.0.info");
     let (not_there, other) = status(&modkeep, "/git.corp.test/team/none/@v/v1.0.0.info");
     assert_eq!((there, not_there), (404, 404), "{said}{other}");
@@ -111,13 +117,8 @@ fn what_may_not_be_read_looks_like_what_is_not_there_and_the_log_knows_better() 
 
 #[test]
 fn an_absent_module_is_absent_with_the_right_password_too() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene.file(""));
-    publish(&scene);
-    let modkeep = scene
-        .command(&config(&scene, &sshd, "host"))
-        .env("CORP_LOGIN", format!("robot:{SECRET}"))
-        .start();
+    let (scene, sshd) = stage();
+    let modkeep = command(&scene, &config(&scene, &sshd, "host"), SECRET).start();
     let (code, said) = status(&modkeep, "/git.corp.test/team/lib/@v/v9.0.0.info");
     assert_eq!(code, 404);
     assert!(
@@ -130,13 +131,8 @@ fn an_absent_module_is_absent_with_the_right_password_too() {
 
 #[test]
 fn a_server_with_another_key_is_refused_and_its_fingerprint_is_shown() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene.file(""));
-    publish(&scene);
-    let modkeep = scene
-        .command(&config(&scene, &sshd, "other"))
-        .env("CORP_LOGIN", format!("robot:{SECRET}"))
-        .start();
+    let (scene, sshd) = stage();
+    let modkeep = command(&scene, &config(&scene, &sshd, "other"), SECRET).start();
     let (code, said) = status(&modkeep, "/ssh.corp.test/tool/@v/list");
     assert_eq!(code, 502, "{said}");
     assert!(said.contains("auth-ssh-hostkey"), "{said}");
@@ -145,9 +141,7 @@ fn a_server_with_another_key_is_refused_and_its_fingerprint_is_shown() {
 
 #[test]
 fn ssh_goes_through_the_proxy_of_its_origin() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene.file(""));
-    publish(&scene);
+    let (scene, sshd) = stage();
     let tunnel = Tunnel::to(([127, 0, 0, 1], sshd.port).into());
     // Nobody listens there: only the proxy knows the way.
     let nowhere = format!("@git.hidden.test:{}/", 1);
@@ -156,7 +150,7 @@ fn ssh_goes_through_the_proxy_of_its_origin() {
         .replace(&direct, &nowhere)
         .replace("key-file", &format!("proxy = \"{}\"\nkey-file", tunnel.url));
     assert!(config.contains(&nowhere), "{config}");
-    let modkeep = scene.command(&config).env("CORP_LOGIN", "x").start();
+    let modkeep = command(&scene, &config, SECRET).start();
     for path in ["@v/list", "@v/v0.3.0.zip"] {
         let (code, said) = status(&modkeep, &format!("/ssh.corp.test/tool/{path}"));
         assert_eq!(code, 200, "{path}: {said}");
@@ -166,15 +160,13 @@ fn ssh_goes_through_the_proxy_of_its_origin() {
 
 #[test]
 fn a_known_hosts_file_without_the_key_is_an_error_that_shows_the_fingerprint() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene.file(""));
-    publish(&scene);
+    let (scene, sshd) = stage();
     let known = scene.file("known_hosts");
     std::fs::write(&known, "").unwrap();
     let pinned = format!("host-key = \"{}\"", sshd.fingerprint("host"));
     let file = format!("known-hosts = \"{}\"", known.display());
     let config = config(&scene, &sshd, "host").replace(&pinned, &file);
-    let modkeep = scene.command(&config).env("CORP_LOGIN", "x").start();
+    let modkeep = command(&scene, &config, SECRET).start();
     let (code, said) = status(&modkeep, "/ssh.corp.test/tool/@v/list");
     assert_eq!(code, 502, "{said}");
     assert!(said.contains(&sshd.fingerprint("host")), "{said}");
