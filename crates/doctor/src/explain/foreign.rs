@@ -55,6 +55,8 @@ fn is_germanic(lower: &str) -> bool {
         "zugriff verweigert",
         "fehler",
         "permiso denegado",
+        "kein git-repository",
+        "no es un repositorio git",
     ]
     .iter()
     .any(|word| lower.contains(word))

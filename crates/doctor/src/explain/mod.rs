@@ -13,6 +13,7 @@ mod families;
 mod foreign;
 mod json;
 mod net;
+mod origin;
 mod redact;
 mod rules;
 mod scan;

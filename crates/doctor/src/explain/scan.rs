@@ -123,6 +123,7 @@ const CONTINUATIONS: &[&str] = &[
     "host key verification",
     "ssh: ",
     "kex_exchange",
+    "gnutls",
     "permission denied (",
     "git@",
     "server response",

@@ -54,6 +54,8 @@ fn damaged(case: &Case) -> Verdicts {
         "invalid cached",
         "corrupt cache",
         "unexpected end of file in cache",
+        "unexpected ziphash",
+        "not a git repository (or any",
     ];
     let client = &case.client;
     let in_cache = client.has_any(&[
@@ -69,6 +71,7 @@ fn damaged(case: &Case) -> Verdicts {
         "git cat-file",
         "go: ",
         "'origin'",
+        "ziphash",
     ]);
     match client.any(WORDS).filter(|_| in_cache || case.log.go) {
         Some((at, words)) => {
@@ -174,6 +177,25 @@ fn access(case: &Case) -> Verdicts {
     found(Label::DiskPermission, 0.93, at, words)
 }
 
+/// Whether a line names a place where the system, the kernel or another ecosystem keeps its files.
+fn is_of_the_system(lower: &str) -> bool {
+    const PLACES: &[&str] = &[
+        "/lib/modules/",
+        "/usr/lib/",
+        "/var/lib/",
+        "/var/log/",
+        "/proc/",
+        "/sys/",
+        "/boot/",
+        "site-packages",
+        "node_modules",
+        "/.npm",
+        "/.m2/",
+        "/.cargo/",
+    ];
+    PLACES.iter().any(|place| lower.contains(place))
+}
+
 /// Whether the path or the command belongs to Go.
 fn is_ours(case: &Case) -> bool {
     const PATHS: &[&str] = &[
@@ -211,5 +233,7 @@ fn is_ours(case: &Case) -> bool {
         "compile:",
         "/link: ",
     ];
-    case.log.fragment || case.client.has_any(PATHS) || (case.log.go && !case.log.other_tool)
+    case.client.has_any(PATHS)
+        || (case.log.go && !case.log.other_tool)
+        || (case.log.fragment && !case.client.lower().any(is_of_the_system))
 }

@@ -230,5 +230,9 @@ fn imported_host(case: &Case, host: &str) -> bool {
         .urls
         .iter()
         .any(|(_, url)| url.purpose == Purpose::Discovery && url.host == host);
-    discovery && !url::is_chain_host(host)
+    // The page may have led to another host, whose URL has nothing of the question any more.
+    let redirected = case.client.has_any(&["https fetch: ", "http fetch: "])
+        && case.client.has("unrecognized import path")
+        && case.client.urls.iter().any(|(_, url)| url.host == host);
+    (discovery || redirected) && !url::is_chain_host(host)
 }

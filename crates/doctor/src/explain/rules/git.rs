@@ -114,7 +114,6 @@ fn host_key(case: &Case) -> Verdicts {
         "remote host identification has changed",
         "authenticity of host",
         "no matching host key type",
-        "host key for",
     ];
     const KEY: &[&str] = &[
         "permission denied (",
@@ -131,6 +130,13 @@ fn host_key(case: &Case) -> Verdicts {
     let client = &case.client;
     if let Some((at, words)) = client.any(WORDS) {
         return found(Label::AuthSshHostkey, 0.97, at, words);
+    }
+    // `Permanently added the … host key for IP address …` tells of success.
+    let changed = client
+        .lower()
+        .position(|text| text.contains("host key for ") && text.contains("has changed"));
+    if let Some(at) = changed {
+        return found(Label::AuthSshHostkey, 0.97, at, "host key for ");
     }
     if let Some((at, words)) = client
         .any(KEY)

@@ -235,7 +235,7 @@ fn local_proxy(case: &Case) -> Verdicts {
 }
 
 /// `HTTP_PROXY` alone is set, and an https target is dialled directly.
-fn unset(case: &Case) -> Verdicts {
+pub(super) fn unset(case: &Case) -> Verdicts {
     let log = case.log;
     if !log.http_proxy || log.https_proxy {
         return Verdicts::new();

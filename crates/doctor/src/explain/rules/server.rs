@@ -35,7 +35,7 @@ fn slow(case: &Case) -> Verdicts {
     Verdicts::new()
 }
 
-fn http2(case: &Case) -> Verdicts {
+pub(super) fn http2(case: &Case) -> Verdicts {
     const WORDS: &[&str] = &[
         "stream error: stream id",
         "was not closed cleanly",
@@ -321,6 +321,25 @@ fn discovery(status: &Status, text: &str) -> Verdicts {
         _ => found(Label::ModGoImportMissing, 0.6, status.at, text).or(Label::Goproxy5xx, 0.45),
     };
     verdicts.by_server()
+}
+
+/// A module proxy's own log of a request that it could not serve, where it does not say why.
+pub(super) fn logged(case: &Case) -> Verdicts {
+    const KINDS: &[&str] = &[
+        "kind=\"internal server error\"",
+        "kind=\"bad gateway\"",
+        "kind=\"gateway timeout\"",
+    ];
+    let client = &case.client;
+    match client
+        .any(KINDS)
+        .filter(|_| client.has_any(&["/@v/", "/@latest"]))
+    {
+        Some((at, words)) => found(Label::Goproxy5xx, 0.7, at, words)
+            .or(Label::GoproxySlow, 0.2)
+            .by_server(),
+        None => Verdicts::new(),
+    }
 }
 
 /// Statuses in the words of other programs, and without a recognisable URL.

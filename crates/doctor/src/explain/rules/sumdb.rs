@@ -16,6 +16,9 @@ pub(crate) fn judge(case: &Case) -> Verdicts {
     {
         return answered(case, status);
     }
+    if let Some(told) = pasted_body(case) {
+        return told;
+    }
     let Some(url) = client.url_for(Purpose::Sumdb) else {
         return unreadable(case);
     };
@@ -40,6 +43,10 @@ pub(crate) fn judge(case: &Case) -> Verdicts {
         .sockets
         .first()
         .map(|(at, socket)| (*at, socket.failure));
+    let bypassed = super::http_proxy::unset(case);
+    if !bypassed.is_empty() {
+        return bypassed;
+    }
     if let Some((at, failure)) = unreachable {
         let second = if failure == Failure::Reset {
             Label::TcpReset
@@ -48,14 +55,17 @@ pub(crate) fn judge(case: &Case) -> Verdicts {
         };
         return found(Label::SumdbUnreachable, 0.9, at, "dial tcp").or(second, 0.3);
     }
+    // The connection stood: what broke is the transport, whatever was asked over it.
+    let transport = super::server::http2(case);
+    if !transport.is_empty() {
+        return transport.or(Label::SumdbUnreachable, 0.4);
+    }
     let words = [
         "handshake timeout",
         "timeout",
         "deadline exceeded",
         "eof",
         "connection reset",
-        "goaway",
-        "stream error",
         "connection refused",
     ];
     if let Some((at, words)) = client.any(&words) {
@@ -173,9 +183,27 @@ fn fetched(case: &Case) -> Option<Verdicts> {
     })
 }
 
+/// The body of the database's 404 without the words of go around it, as curl or a browser shows it. The public servers
+/// fetch into a directory that nobody else has.
+fn pasted_body(case: &Case) -> Option<Verdicts> {
+    let own = |text: &str| text.contains(" in /tmp/gopath/pkg/mod/cache/vcs/");
+    let at = case.client.lower().position(|text| {
+        let told = text.starts_with("not found: ") || text.contains(": not found: ");
+        told && own(text)
+    })?;
+    case.server.lines.is_empty().then(|| {
+        found(Label::SumdbUpstreamFetch, 0.85, at, "/tmp/gopath/")
+            .or(Label::Goproxy404, 0.45)
+            .by_server()
+    })
+}
+
 /// 404 or 410 for a path that looks public.
 fn absent(case: &Case, status: &Status) -> Verdicts {
     let text = status.code.to_string();
+    if let Some(unfit) = unfit(case) {
+        return unfit.or(Label::Sumdb404, 0.45);
+    }
     let verdicts = found(Label::Sumdb404, 0.78, status.at, &text)
         .by_server()
         .or(Label::SumdbPrivateLeak, 0.45);
@@ -187,6 +215,23 @@ fn absent(case: &Case, status: &Status) -> Verdicts {
         Some((at, words)) => verdicts.quoted(at, words),
         None => verdicts,
     }
+}
+
+/// The module cannot be packed, so the database cannot know it.
+fn unfit(case: &Case) -> Option<Verdicts> {
+    const REASONS: &[(&str, Label)] = &[
+        ("malformed file path", Label::ModZipBadFile),
+        ("file name collision", Label::ModZipBadFile),
+        ("source tree too large", Label::ModZipTooLarge),
+        ("zip file too large", Label::ModZipTooLarge),
+    ];
+    REASONS.iter().find_map(|(words, label)| {
+        let quoted = case.server.line_with(words);
+        let plain = || case.client.line_with(words);
+        quoted
+            .map(|at| found(*label, 0.8, 0, words).quoted(at, words))
+            .or_else(|| plain().map(|at| found(*label, 0.8, at, words).by_server()))
+    })
 }
 
 /// An answer of the database that does not verify.

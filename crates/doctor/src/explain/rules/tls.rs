@@ -149,6 +149,7 @@ fn issuer(case: &Case) -> Verdicts {
         "self signed certificate",
         "self-signed certificate",
         "server certificate verification failed",
+        "certificate verification failed",
         "certificate is not trusted",
         "unable to verify the first certificate",
         "certificate verify failed",
