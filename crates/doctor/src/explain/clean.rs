@@ -40,8 +40,9 @@ pub(crate) fn clean(number: usize, raw: &[u8]) -> Vec<Line> {
     let text = String::from_utf8_lossy(raw);
     let text = without_escape_sequences(&text);
     let text = unescape(&text);
+    let text = without_entities(&text);
     text.split(['\n', '\r'])
-        .filter(|part| !part.trim().is_empty())
+        .filter(|part| !part.trim().is_empty() && !is_json_rest(part))
         .map(|part| Line::new(number, part))
         .collect()
 }
@@ -111,6 +112,33 @@ fn unescape(text: &str) -> Cow<'_, str> {
         );
     }
     Cow::Borrowed(text)
+}
+
+/// Turns the entities of a copied web page back to what they stand for.
+fn without_entities(text: &str) -> Cow<'_, str> {
+    const ENTITIES: &[(&str, &str)] = &[
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&apos;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ];
+    if !ENTITIES.iter().any(|(entity, _)| text.contains(entity)) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = text.to_owned();
+    for (entity, plain) in ENTITIES {
+        text = text.replace(entity, plain);
+    }
+    Cow::Owned(text)
+}
+
+/// Whether a part is what follows the text in the JSON object of a logger: `","stream":"stderr"}`.
+fn is_json_rest(part: &str) -> bool {
+    let part = part.trim();
+    part == "\"}" || part == "\"" || (part.starts_with("\",\"") && part.ends_with('}'))
 }
 
 /// Whether the backslashes of a line are those of paths such as `C:\new`, not of escapes.
@@ -338,6 +366,22 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| line.number == 7));
         assert!(lines[1].indented && lines[1].text.starts_with("fatal: no \"a\""));
+    }
+
+    #[test]
+    fn objects_of_loggers_leave_nothing_behind_the_text() {
+        let raw = r#"go: a: exit status 128:\n","stream":"stderr","time":"2024-05-06T07:08:09Z"}"#;
+        assert_eq!(texts(raw), ["go: a: exit status 128:"]);
+        assert_eq!(texts("\"a\",\"b\" was said"), ["\"a\",\"b\" was said"]);
+    }
+
+    #[test]
+    fn entities_of_web_pages_are_read() {
+        assert_eq!(
+            texts("Get &quot;https://a.example/?x=1&amp;y=2&quot;: EOF"),
+            ["Get \"https://a.example/?x=1&y=2\": EOF"]
+        );
+        assert_eq!(texts("a && b; c"), ["a && b; c"]);
     }
 
     #[test]

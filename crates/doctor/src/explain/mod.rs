@@ -14,11 +14,13 @@ mod foreign;
 mod json;
 mod net;
 mod origin;
+mod prefix;
 mod redact;
 mod rules;
 mod scan;
 mod url;
 mod verdict;
+mod wrapped;
 
 use fault::{Hop, Label, Lang, Party, Risk, Side, Subjects};
 
@@ -111,6 +113,20 @@ pub struct Remedy {
 /// Explains a log: any bytes are fine, also binary ones.
 pub fn explain(text: impl AsRef<[u8]>, options: &Options) -> Explanation {
     let text = text.as_ref();
+    let said = read(text, options);
+    let Some(joined) = wrapped::joined(text) else {
+        return said;
+    };
+    let whole = read(joined.text.as_bytes(), options);
+    let sure = |said: &Explanation| said.causes.first().map_or(0.0, |cause| cause.confidence);
+    if joined.sure || sure(&whole) > sure(&said) {
+        whole
+    } else {
+        said
+    }
+}
+
+fn read(text: &[u8], options: &Options) -> Explanation {
     let log = scan::scan(text);
     let mut collector = Collector::default();
     for block in &log.blocks {

@@ -10,6 +10,7 @@ use memchr::memchr_iter;
 use super::clean::{self, Line};
 use super::context::{self, Context};
 use super::foreign;
+use super::prefix::Prefix;
 
 /// Distinct lines that are read closely. A log with more distinct errors than this repeats itself in other words.
 const CLOSE_READING_LIMIT: usize = 6_000;
@@ -53,7 +54,9 @@ pub(crate) fn scan(text: &[u8]) -> Log {
     let mut seen: HashMap<u64, u8> = HashMap::new();
     let mut lines = Vec::new();
     let mut hits = 0;
+    let prefix = Prefix::of(text, first_word);
     for (number, raw) in numbered_lines(text) {
+        let raw = prefix.as_ref().map_or(raw, |prefix| prefix.strip(raw));
         if lines.len() >= CLOSE_READING_LIMIT || hits >= HIT_LIMIT {
             break;
         }
@@ -76,6 +79,20 @@ pub(crate) fn scan(text: &[u8]) -> Log {
         blocks: group(lines),
         context,
     }
+}
+
+/// Where the first word stands that may tell of a fault.
+fn first_word(text: &str) -> Option<usize> {
+    FINDER.as_ref()?.find(text).map(|found| found.start())
+}
+
+/// Whether a line begins something new, as opposed to going on with a line that was broken.
+pub(crate) fn begins_anew(line: &str) -> bool {
+    let stripped = clean::strip_prefixes(line).trim_start();
+    let lower = stripped.to_lowercase();
+    stripped.len() < line.trim_start().len()
+        || starts_error(&lower)
+        || CONTINUATIONS.iter().any(|start| lower.starts_with(start))
 }
 
 /// The lines of a text with their numbers from 1; a lone carriage return does not end a line.
