@@ -62,7 +62,7 @@ fn has(workplace: &Workplace, commit: &str) -> bool {
 
 async fn comes(workplace: &Workplace, commit: &str) -> bool {
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(60) {
+    while began.elapsed() < Duration::from_mins(1) {
         if has(workplace, commit) {
             return true;
         }

@@ -97,7 +97,7 @@ pub fn listening(folder: &Path, program: &str, arguments: &[&str]) -> Server {
     let began = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(
-            began.elapsed() < Duration::from_secs(60),
+            began.elapsed() < Duration::from_mins(1),
             "{program} does not listen"
         );
         std::thread::sleep(Duration::from_millis(10));
