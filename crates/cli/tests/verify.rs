@@ -187,6 +187,36 @@ fn in_a_workspace_the_modules_of_all_members_are_verified() {
             "{place} {gowork}: {output:?}"
         );
     }
+
+    // As `go`, it does not leave its own tree to look for a workspace.
+    let from_goroot = |goroot: &Path, arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_modkeep"))
+            .arg("verify")
+            .args(arguments)
+            .current_dir(&one)
+            .env("GOENV", "off")
+            .env("GOMODCACHE", &cache)
+            .env("GOROOT", goroot)
+            .env_remove("GOWORK")
+            .output()
+            .unwrap()
+    };
+    for (goroot, arguments, status) in [
+        (folder.path(), &[][..], 0),
+        (one.as_path(), &[], 1),
+        // The directory above, and not that of the module below it.
+        (folder.path(), &["--project", ".."], 1),
+        (Path::new("/nonexistent"), &["--project", "../one/.."], 1),
+        (Path::new("/nonexistent"), &["--project", "../.."], 2),
+    ] {
+        let output = from_goroot(goroot, arguments);
+        let place = goroot.display();
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{place} {arguments:?}: {output:?}"
+        );
+    }
 }
 
 #[test]
