@@ -36,7 +36,7 @@ fn changed_bytes_reach_no_one_of_many_clients_whole() {
             .upstream
             .answer(path, Answer::status(200).body(body.clone()));
         thread::scope(|scope| {
-            for _ in 0..12 {
+            for _ in 0..100 {
                 scope.spawn(|| {
                     let bytes = modkeep.get_cut(path);
                     assert!(!bytes.windows(4).any(|four| four == b"PK\x05\x06"));

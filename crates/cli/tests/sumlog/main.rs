@@ -8,4 +8,5 @@ mod audit;
 mod key;
 mod scene;
 mod server;
+mod tag;
 mod verify;
