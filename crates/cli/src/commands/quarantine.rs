@@ -1,10 +1,15 @@
+use std::sync::Arc;
+
 use goenv::Environment;
 use serde::Serialize;
-use store::{Evidence, QuarantineEntry, QuarantineId, Records, drop_quarantined, release};
+use store::{
+    Evidence, QuarantineEntry, QuarantineId, Records, ReleaseError, Store, drop_quarantined,
+    release,
+};
 
 use super::attached::{attach, runtime};
 use super::{CannotDo, Status};
-use crate::args::{Format, QuarantineCommand};
+use crate::args::{Format, QuarantineCommand, Settings};
 use crate::output;
 
 pub(super) fn run(
@@ -21,8 +26,7 @@ pub(super) fn run(
             settings,
             format,
         } => {
-            let id: QuarantineId = id.parse().map_err(CannotDo::new)?;
-            let store = attach(environment, settings)?;
+            let (store, id) = named(environment, settings, id)?;
             let entry = store.quarantine_entry(&id).map_err(CannotDo::new)?;
             let entry = entry.ok_or_else(|| {
                 CannotDo::new(format!("there is nothing in quarantine under {id}; `modkeep store quarantine list` shows what is"))
@@ -34,14 +38,8 @@ pub(super) fn run(
             settings,
             format,
         } => {
-            let id: QuarantineId = id.parse().map_err(CannotDo::new)?;
-            let store = attach(environment, settings)?;
-            let released = runtime()?.block_on(async {
-                let records = Records::start(store.root());
-                let released = release(&store, &records, &id).await;
-                records.close().await;
-                released.map_err(CannotDo::new)
-            })?;
+            let (store, id) = named(environment, settings, id)?;
+            let released = on_record(&store, async |records| release(&store, records, &id).await)?;
             let key = &released.entry.evidence.key;
             let hash = released.hash.map(|hash| hash.to_string());
             let words = match &hash {
@@ -55,18 +53,37 @@ pub(super) fn run(
             settings,
             format,
         } => {
-            let id: QuarantineId = id.parse().map_err(CannotDo::new)?;
-            let store = attach(environment, settings)?;
-            let entry = runtime()?.block_on(async {
-                let records = Records::start(store.root());
-                let dropped = drop_quarantined(&store, &records, &id).await;
-                records.close().await;
-                dropped.map_err(CannotDo::new)
+            let (store, id) = named(environment, settings, id)?;
+            let entry = on_record(&store, async |records| {
+                drop_quarantined(&store, records, &id).await
             })?;
             let words = format!("the bytes of {} are gone", entry.evidence.key);
             decided(&id, &entry.evidence, None, words, *format)
         }
     }
+}
+
+/// The store, and what somebody has named of its quarantine.
+fn named(
+    environment: &Environment,
+    settings: &Settings,
+    id: &str,
+) -> Result<(Arc<Store>, QuarantineId), CannotDo> {
+    let id: QuarantineId = id.parse().map_err(CannotDo::new)?;
+    Ok((attach(environment, settings)?, id))
+}
+
+/// Carries out a decision, and has it on record when that is done.
+fn on_record<T>(
+    store: &Store,
+    decision: impl AsyncFnOnce(&Records) -> Result<T, ReleaseError>,
+) -> Result<T, CannotDo> {
+    runtime()?.block_on(async {
+        let records = Records::start(store.root());
+        let outcome = decision(&records).await;
+        records.close().await;
+        outcome.map_err(CannotDo::new)
+    })
 }
 
 #[derive(Serialize)]

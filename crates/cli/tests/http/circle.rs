@@ -35,6 +35,12 @@ fn pair(
     (first, second)
 }
 
+/// Two instances, each with the other before its own upstream in its chain.
+fn pair_with_upstreams(one: &Scene, two: &Scene, settings: &[(&str, &str)]) -> (Modkeep, Modkeep) {
+    let then = |scene: &Scene| format!(",{}", scene.upstream.url());
+    pair(one, &then(one), two, &then(two), settings)
+}
+
 #[test]
 fn who_asks_in_a_circle_is_told_so_at_once() {
     let (one, two) = (Scene::new(), Scene::new());
@@ -72,14 +78,7 @@ fn an_instance_that_is_its_own_upstream_notices() {
 fn instances_that_ask_each_other_first_find_what_one_of_them_has_an_upstream_for() {
     let (one, two) = (Scene::new(), Scene::empty());
     two.write("/example.com/other/@v/list", "v0.1.0\n");
-    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
-    let (first, second) = pair(
-        &one,
-        &format!(",{one_then}"),
-        &two,
-        &format!(",{two_then}"),
-        &[],
-    );
+    let (first, second) = pair_with_upstreams(&one, &two, &[]);
     for path in [MOD, LIST, ZIP] {
         let reply = second.get(path);
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
@@ -97,14 +96,7 @@ fn instances_that_ask_each_other_first_find_what_one_of_them_has_an_upstream_for
 #[test]
 fn what_could_not_be_asked_in_a_circle_is_no_absence() {
     let (one, mut two) = (Scene::new(), Scene::empty());
-    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
-    let (first, second) = pair(
-        &one,
-        &format!(",{one_then}"),
-        &two,
-        &format!(",{two_then}"),
-        &[],
-    );
+    let (first, second) = pair_with_upstreams(&one, &two, &[]);
     two.upstream.stop();
     for modkeep in [&first, &second] {
         let reply = modkeep.get_anew(UNKNOWN);
@@ -115,14 +107,7 @@ fn what_could_not_be_asked_in_a_circle_is_no_absence() {
 #[test]
 fn who_asks_beside_another_instance_does_not_get_its_partial_answer() {
     let (one, two) = (Scene::new(), Scene::empty());
-    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
-    let (first, second) = pair(
-        &one,
-        &format!(",{one_then}"),
-        &two,
-        &format!(",{two_then}"),
-        &[],
-    );
+    let (first, second) = pair_with_upstreams(&one, &two, &[]);
     two.upstream.set_delay(Duration::from_millis(500));
     thread::scope(|scope| {
         // It asks the second, which asks its own upstream and would say that there is nothing.
@@ -139,13 +124,10 @@ fn a_checksum_database_is_not_asked_for_in_a_circle() {
     let database = ChecksumDatabase::new("sum.example.com", 1);
     database.add(&Module::big("example.com/Acme", "v1.2.3", 300_000));
     let (one, two) = (Scene::new(), Scene::new());
-    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
     // Reached through upstreams that relay it, which are each other; else at its own address.
-    let (first, second) = pair(
+    let (first, second) = pair_with_upstreams(
         &one,
-        &format!(",{one_then}"),
         &two,
-        &format!(",{two_then}"),
         &[("sumdb", &database.key()), ("upstreams.deadline", "40s")],
     );
     let began = Instant::now();

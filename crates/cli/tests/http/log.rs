@@ -57,16 +57,21 @@ fn ids(round: usize, count: usize) -> Vec<String> {
         .collect()
 }
 
+/// A server that writes everything to a file.
+fn start_with_log(scene: &Scene, log: &Path, settings: &[(&str, &str)]) -> Modkeep {
+    let all = [("log.level", "debug"), ("log.file", log.to_str().unwrap())];
+    scene.start_with(&[&all, settings].concat())
+}
+
 #[test]
 fn no_line_is_lost_when_the_server_moves_its_log_away() {
     let scene = Scene::new();
     let log = scene.file("modkeep.log");
-    let modkeep = scene.start_with(&[
-        ("log.level", "debug"),
-        ("log.file", log.to_str().unwrap()),
-        ("log.max-size", "20KiB"),
-        ("log.keep", "500"),
-    ]);
+    let modkeep = start_with_log(
+        &scene,
+        &log,
+        &[("log.max-size", "20KiB"), ("log.keep", "500")],
+    );
     let wanted = ids(0, 1000);
     ask(&modkeep, &wanted);
     let said = modkeep.stderr();
@@ -85,12 +90,7 @@ fn no_line_is_lost_when_the_server_moves_its_log_away() {
 fn old_logs_do_not_fill_the_disk() {
     let scene = Scene::new();
     let log = scene.file("modkeep.log");
-    let modkeep = scene.start_with(&[
-        ("log.level", "debug"),
-        ("log.file", log.to_str().unwrap()),
-        ("log.max-size", "4KiB"),
-        ("log.keep", "3"),
-    ]);
+    let modkeep = start_with_log(&scene, &log, &[("log.max-size", "4KiB"), ("log.keep", "3")]);
     ask(&modkeep, &ids(0, 400));
     assert_eq!(modkeep.terminate().code, Some(0));
     assert_eq!(files(&log).len(), 4);
@@ -101,12 +101,11 @@ fn old_logs_do_not_fill_the_disk() {
 fn no_line_is_lost_when_another_program_moves_the_log_away_and_tells() {
     let scene = Scene::new();
     let log = scene.file("modkeep.log");
-    let modkeep = scene.start_with(&[
-        ("log.level", "debug"),
-        ("log.file", log.to_str().unwrap()),
-        ("log.max-size", "0"),
-        ("log.max-age", "0s"),
-    ]);
+    let modkeep = start_with_log(
+        &scene,
+        &log,
+        &[("log.max-size", "0"), ("log.max-age", "0s")],
+    );
     let mut wanted = Vec::new();
     let mut moved = vec![log.clone()];
     for round in 0..5 {
@@ -181,12 +180,11 @@ fn no_line_is_lost_with_the_configuration_for_logrotate() {
     };
     let scene = Scene::new();
     let log = scene.file("modkeep.log");
-    let modkeep = scene.start_with(&[
-        ("log.level", "debug"),
-        ("log.file", log.to_str().unwrap()),
-        ("log.max-size", "0"),
-        ("log.max-age", "0s"),
-    ]);
+    let modkeep = start_with_log(
+        &scene,
+        &log,
+        &[("log.max-size", "0"), ("log.max-age", "0s")],
+    );
     let shipped = testkit::workspace_root().join("deploy/logrotate/modkeep");
     let tell = "systemctl kill --signal=HUP --kill-whom=main modkeep.service";
     let text = fs::read_to_string(shipped).unwrap();
