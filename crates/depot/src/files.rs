@@ -278,6 +278,7 @@ mod tests {
                 &goenv::Environment::from_pairs([("", ""); 0]),
             ),
             netrc: goenv::netrc::Netrc::default(),
+            names: upstream::NameServers::default(),
             limits: upstream::Limits::default(),
             first_is_authoritative: false,
             order: upstream::Order::Configured,

@@ -204,6 +204,12 @@ impl HttpProxyRules {
         self.https.as_ref().map(|set| &set.variable)
     }
 
+    /// The proxies themselves, whatever is sent through them.
+    pub fn proxies(&self) -> impl Iterator<Item = Url> {
+        let set = [&self.http, &self.https].into_iter().flatten();
+        set.filter_map(|set| set.proxy.as_ref()?.to_url().ok())
+    }
+
     /// The variable with the hosts that are not proxied.
     pub fn no_proxy(&self) -> Option<&Variable> {
         self.no_proxy.as_ref()
@@ -366,6 +372,23 @@ mod tests {
         for (pairs, url, expected) in rows {
             assert_eq!(route(pairs, url), expected, "{pairs:?} {url}");
         }
+    }
+
+    #[test]
+    fn the_proxies_are_told_whatever_goes_through_them() {
+        let proxies = |pairs: Pairs<'_>| -> Vec<String> {
+            rules(pairs).proxies().map(String::from).collect()
+        };
+        assert!(proxies(&[("NO_PROXY", "*")]).is_empty());
+        assert_eq!(
+            proxies(&[
+                ("HTTP_PROXY", "a.example:3128"),
+                ("https_proxy", "socks5://b.example"),
+                ("NO_PROXY", "*"),
+            ]),
+            ["http://a.example:3128/", "socks5://b.example"]
+        );
+        assert!(proxies(&[("HTTP_PROXY", "a b:3128")]).is_empty());
     }
 
     #[test]

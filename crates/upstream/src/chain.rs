@@ -18,6 +18,7 @@ use crate::client::{Client, Limits, Network};
 use crate::guard::{AddressRule, GuardedResolver};
 use crate::health::{Counts, Kind};
 use crate::http::{HttpUpstream, NoAnswer};
+use crate::names::Names;
 use crate::observe::{Observer, Outcome};
 use crate::order::{Fare, Order, defer, improve};
 use crate::probe::Prober;
@@ -25,7 +26,7 @@ use crate::resume::resumable;
 use crate::routes::SumdbRoutes;
 use crate::tally::Tally;
 use crate::upstream::{Server, Upstream};
-use crate::{ChainError, Failure, Request, Small, Via, ZipReply};
+use crate::{ChainError, Failure, NameServers, Request, Small, Via, ZipReply};
 
 /// What a chain is made from.
 pub struct ChainOptions {
@@ -35,6 +36,8 @@ pub struct ChainOptions {
     pub http_proxies: HttpProxyRules,
     /// Credentials for upstreams whose URL carries none.
     pub netrc: Netrc,
+    /// Which resolvers are asked where upstreams are.
+    pub names: NameServers,
     /// How long an upstream may take.
     pub limits: Limits,
     /// Whether the first upstream's "not found" is believed although a later one could not be asked.
@@ -151,18 +154,17 @@ impl Chain {
                 Target::Direct => end = End::Direct,
                 Target::Off => end = End::Off,
                 Target::Url(url) => {
-                    if let Some(proxy) = check_http_proxy(&options.http_proxies, url.as_url())? {
-                        hosts.insert(proxy);
-                    }
+                    hosts.extend(check_http_proxy(&options.http_proxies, url.as_url())?);
                     hosts.extend(url.as_url().host_str().map(str::to_ascii_lowercase));
                     urls.push(url);
                 }
             }
         }
+        let names = Names::new(options.names, options.http_proxies.clone());
         let network = Network {
             limits: options.limits,
             proxies: options.http_proxies,
-            resolver: GuardedResolver::new(hosts),
+            resolver: GuardedResolver::new(hosts, names),
         };
         let upstreams = urls
             .into_iter()
@@ -215,7 +217,7 @@ impl Chain {
         }
         let observer: Arc<dyn Observer> = Arc::new(Unobserved);
         let network = Network {
-            resolver: GuardedResolver::with_rule(rule),
+            resolver: self.inner.network.resolver.with_rule(rule),
             ..self.inner.network.clone()
         };
         let url = RedactedUrl::new(url.clone());
@@ -366,7 +368,7 @@ impl Inner {
 
     /// The server of a checksum database, which is remembered with its health.
     pub(crate) fn database(&self, base: &Url) -> Arc<Upstream> {
-        let client = Client::new(self.network.clone());
+        let client = Client::new(&self.network, base);
         let server = HttpUpstream::new(base, None, client);
         let mut databases = self
             .databases

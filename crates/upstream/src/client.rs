@@ -64,9 +64,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(network: Network) -> Self {
+    /// For one upstream, at this URL.
+    pub(crate) fn new(network: &Network, base: &Url) -> Self {
+        let proxy = network.proxies.for_url(base).ok().flatten();
+        let resolver = match &proxy {
+            Some(proxy) => network.resolver.towards(proxy.as_url()),
+            None => network.resolver.towards(base),
+        };
         Self {
-            network,
+            network: Network {
+                resolver,
+                ..network.clone()
+            },
             inner: OnceLock::new(),
         }
     }
@@ -99,7 +108,7 @@ impl Client {
         let resolver = self.network.resolver.clone();
         reqwest::Client::builder()
             .user_agent(concat!("modkeep/", env!("CARGO_PKG_VERSION")))
-            .connector_layer(ConnectLimit::new(limits.connect))
+            .connector_layer(ConnectLimit::new(limits.connect, resolver.clone()))
             // Below the usual keep-alive limits of servers, so that theirs do not end a connection just as it is used.
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))
@@ -166,11 +175,17 @@ fn redirect_refusal(previous: &[Url], next: &Url, resolver: &GuardedResolver) ->
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    fn resolver() -> GuardedResolver {
+        GuardedResolver::of_system(HashSet::new())
+    }
 
     #[test]
     fn a_redirect_goes_where_go_would_go_and_not_into_this_machine() {
-        let resolver = GuardedResolver::new(std::collections::HashSet::new());
+        let resolver = resolver();
         let table = [
             ("http://a.example/", "http://b.example/x", true),
             ("https://a.example/", "https://b.example/x", true),
@@ -202,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_eleventh_request_is_not_made() {
-        let resolver = GuardedResolver::new(std::collections::HashSet::new());
+        let resolver = resolver();
         let url: Url = "http://a.example/".parse().unwrap();
         assert_eq!(
             redirect_refusal(&vec![url.clone(); 9], &url, &resolver),

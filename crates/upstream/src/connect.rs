@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tower::{Layer, Service};
 
+use crate::guard::GuardedResolver;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The limit is doubled at most so often.
@@ -21,6 +23,7 @@ const MOST_DOUBLINGS: u32 = 3;
 pub(crate) struct ConnectLimit {
     least: Duration,
     expired: Arc<AtomicU32>,
+    resolver: GuardedResolver,
 }
 
 /// A connection did not come about in time.
@@ -36,10 +39,11 @@ impl fmt::Display for ConnectExpired {
 impl std::error::Error for ConnectExpired {}
 
 impl ConnectLimit {
-    pub(crate) fn new(least: Duration) -> Self {
+    pub(crate) fn new(least: Duration, resolver: GuardedResolver) -> Self {
         Self {
             least,
             expired: Arc::default(),
+            resolver,
         }
     }
 
@@ -52,14 +56,18 @@ impl ConnectLimit {
         self,
         connecting: impl Future<Output = Result<T, BoxError>>,
     ) -> Result<T, BoxError> {
-        let Ok(outcome) = tokio::time::timeout(self.current(), connecting).await else {
-            self.expired.fetch_add(1, Ordering::Relaxed);
-            return Err(ConnectExpired.into());
+        let limit = self.current();
+        let connecting = async {
+            let Ok(outcome) = tokio::time::timeout(limit, connecting).await else {
+                self.expired.fetch_add(1, Ordering::Relaxed);
+                return Err(ConnectExpired.into());
+            };
+            if outcome.is_ok() {
+                self.expired.store(0, Ordering::Relaxed);
+            }
+            outcome
         };
-        if outcome.is_ok() {
-            self.expired.store(0, Ordering::Relaxed);
-        }
-        outcome
+        self.resolver.watch(connecting).await
     }
 }
 
@@ -106,7 +114,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_grows_until_a_connection_comes_about() {
-        let limit = ConnectLimit::new(Duration::from_secs(1));
+        let limit = ConnectLimit::new(
+            Duration::from_secs(1),
+            GuardedResolver::of_system([].into()),
+        );
         let mut took = Vec::new();
         for _ in 0..6 {
             let began = tokio::time::Instant::now();

@@ -9,6 +9,10 @@ use std::time::Duration;
 use fault::Label;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
+use url::Url;
+
+use crate::names::Names;
+use crate::trials::Trials;
 
 /// A name that led to no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(crate) enum LookupError {
     NoSuchHost(String),
     /// The resolver did not answer usefully.
     Failed(String, String),
+    /// This resolver did not answer.
+    Silent(String, String),
     /// The name leads to addresses that a redirect must not reach.
     Forbidden(String),
 }
@@ -26,6 +32,7 @@ impl LookupError {
         match self {
             Self::NoSuchHost(_) => Label::DnsNxdomain,
             Self::Failed(..) => Label::DnsServfail,
+            Self::Silent(..) => Label::DnsTimeout,
             Self::Forbidden(_) => Label::DnsPoisoned,
         }
     }
@@ -36,6 +43,7 @@ impl fmt::Display for LookupError {
         match self {
             Self::NoSuchHost(host) => write!(f, "lookup {host}: no such host"),
             Self::Failed(host, words) => write!(f, "lookup {host}: {words}"),
+            Self::Silent(host, resolver) => write!(f, "lookup {host} on {resolver}: i/o timeout"),
             Self::Forbidden(host) => write!(
                 f,
                 "lookup {host}: it leads to a link-local address, which is refused"
@@ -80,13 +88,38 @@ const REMEMBERED: Duration = Duration::from_hours(48);
 /// Names whose addresses are remembered.
 const MOST_NAMES: usize = 256;
 
-/// Resolves names with the system's resolver. Names that are not configured (so: from a redirect) lead to no
-/// link-local address. While the resolver fails or is slow, names lead where they led before; that there is no such
+tokio::task_local! {
+    /// What was offered to the connection that is coming about.
+    static OFFERED: Arc<Mutex<Option<Offer>>>;
+}
+
+/// Where a connection may go.
+struct Offer {
+    host: String,
+    /// The address that is used first, if there are others.
+    first: Option<IpAddr>,
+    at: Instant,
+}
+
+impl Offer {
+    /// Outside of a connection that is watched, nobody hears of it.
+    fn tell(self) {
+        let _outside = OFFERED.try_with(|offered| {
+            *offered.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
+        });
+    }
+}
+
+/// Resolves names. Names that are not configured (so: from a redirect) lead to no link-local address. While the resolver fails or is slow, names lead where they led before; that there is no such
 /// name is believed.
 #[derive(Clone)]
 pub(crate) struct GuardedResolver {
     rule: AddressRule,
+    names: Arc<Names>,
     remembered: Arc<Remembered>,
+    trials: Arc<Trials>,
+    /// A host, and the port at which it is reached.
+    target: Option<Arc<(String, u16)>>,
 }
 
 /// Whether a host may be reached at an address.
@@ -125,23 +158,68 @@ impl Remembered {
             Err(LookupError::NoSuchHost(_) | LookupError::Forbidden(_)) => {
                 names.remove(host);
             }
-            Err(LookupError::Failed(..)) => {}
+            Err(LookupError::Failed(..) | LookupError::Silent(..)) => {}
         }
     }
 }
 
 impl GuardedResolver {
-    pub(crate) fn new(configured: HashSet<String>) -> Self {
-        Self::with_rule(Arc::new(move |host, address| {
-            configured.contains(host) || !is_link_local(address)
-        }))
+    pub(crate) fn new(configured: HashSet<String>, names: Names) -> Self {
+        Self {
+            rule: Arc::new(move |host, address| {
+                configured.contains(host) || !is_link_local(address)
+            }),
+            names: Arc::new(names),
+            remembered: Arc::default(),
+            trials: Arc::default(),
+            target: None,
+        }
     }
 
-    pub(crate) fn with_rule(rule: AddressRule) -> Self {
+    /// One for strangers' hosts, whose addresses follow another rule. The same resolvers are asked.
+    pub(crate) fn with_rule(&self, rule: AddressRule) -> Self {
         Self {
             rule,
             remembered: Arc::default(),
+            ..self.clone()
         }
+    }
+
+    /// One for connections to the host of this URL: at its port, addresses can be tried.
+    pub(crate) fn towards(&self, url: &Url) -> Self {
+        let host = url.host_str().map(str::to_ascii_lowercase);
+        Self {
+            target: host.zip(url.port_or_known_default()).map(Arc::new),
+            ..self.clone()
+        }
+    }
+
+    /// Waits for a connection. If it fails, the address that it was to use first is remembered for that, and the
+    /// resolver's word does not count any more.
+    pub(crate) async fn watch<T, E>(
+        &self,
+        connecting: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let offered = Arc::default();
+        let outcome = OFFERED.scope(Arc::clone(&offered), connecting).await;
+        let offer = offered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(Offer { host, first, at }) = offer else {
+            return outcome;
+        };
+        match (&outcome, first) {
+            (Err(_), first) => {
+                self.names.forget(&host);
+                if let Some(first) = first {
+                    self.trials.failed(first);
+                }
+            }
+            (Ok(_), Some(first)) => self.trials.came_about(first, at.elapsed()),
+            (Ok(_), None) => {}
+        }
+        outcome
     }
 
     /// Whether `host`, in lower case, may be reached at `address`.
@@ -151,7 +229,9 @@ impl GuardedResolver {
 
     /// Where a name leads, by the word of the resolver or, if that is none in time, by what it said before.
     async fn lookup(self, host: String) -> Result<Vec<SocketAddr>, LookupError> {
-        self.lookup_with(host, ask_system).await
+        let names = self.names.clone();
+        let ask = |host: String| async move { names.ask(&host).await };
+        self.lookup_with(host, ask).await
     }
 
     async fn lookup_with<F>(
@@ -178,7 +258,7 @@ impl GuardedResolver {
             return asked.await.unwrap_or_else(|_| Err(lost(host)));
         };
         match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(Err(error @ LookupError::Failed(..)))) => {
+            Ok(Ok(Err(error @ (LookupError::Failed(..) | LookupError::Silent(..))))) => {
                 tracing::warn!(host, %error, "the addresses that the name had before are used");
                 Ok(before)
             }
@@ -207,35 +287,38 @@ impl GuardedResolver {
     }
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let lookup = self.clone().lookup(name.as_str().to_ascii_lowercase());
-        Box::pin(async move {
-            let addresses = lookup.await?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
+#[cfg(test)]
+impl GuardedResolver {
+    /// One that asks the system alone.
+    pub(crate) fn of_system(configured: HashSet<String>) -> Self {
+        let nothing = goenv::Environment::from_pairs([("", ""); 0]);
+        let proxies = goenv::http_proxy::HttpProxyRules::from_environment(&nothing);
+        let names = Names::new(crate::NameServers::default(), proxies);
+        Self::new(configured, names)
     }
 }
 
-async fn ask_system(host: String) -> Result<Vec<SocketAddr>, LookupError> {
-    tokio::net::lookup_host((host.as_str(), 0))
-        .await
-        .map(Iterator::collect)
-        .map_err(|error| lookup_error(&host, &error))
-}
-
-/// The system's resolver tells its reasons in words only.
-fn lookup_error(host: &str, error: &std::io::Error) -> LookupError {
-    let words = error.to_string();
-    if words.contains("not known")
-        || words.contains("No address associated")
-        || words.contains("nodename nor servname")
-    {
-        LookupError::NoSuchHost(host.to_owned())
-    } else if words.contains("Temporary failure") {
-        LookupError::Failed(host.to_owned(), "server misbehaving".to_owned())
-    } else {
-        LookupError::Failed(host.to_owned(), words)
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (resolver, host) = (self.clone(), name.as_str().to_ascii_lowercase());
+        Box::pin(async move {
+            let addresses = resolver.clone().lookup(host.clone()).await?;
+            let has_others = addresses.len() > 1;
+            let offer = |first: Option<IpAddr>| Offer {
+                host: host.clone(),
+                first: first.filter(|_| has_others),
+                at: Instant::now(),
+            };
+            // It may never come to an order.
+            offer(None).tell();
+            let target = resolver.target.as_deref();
+            let port = target
+                .filter(|(name, _)| *name == host)
+                .map(|(_, port)| *port);
+            let addresses = resolver.trials.in_order(addresses, port).await;
+            offer(addresses.first().map(SocketAddr::ip)).tell();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
     }
 }
 
@@ -268,7 +351,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_the_resolver_fails_a_name_leads_where_it_led_before() {
-        let resolver = GuardedResolver::new(HashSet::new());
+        let resolver = GuardedResolver::of_system(HashSet::new());
         assert_eq!(ask(&resolver, 10, failed()).await, failed());
         assert_eq!(ask(&resolver, 10, Ok(at(1))).await, Ok(at(1)));
         assert_eq!(ask(&resolver, 10, failed()).await, Ok(at(1)));
@@ -283,7 +366,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn that_there_is_no_such_name_is_believed() {
-        let resolver = GuardedResolver::new(HashSet::new());
+        let resolver = GuardedResolver::of_system(HashSet::new());
         let none = || Err(LookupError::NoSuchHost(HOST.to_owned()));
         assert_eq!(ask(&resolver, 10, Ok(at(1))).await, Ok(at(1)));
         assert_eq!(ask(&resolver, 10, none()).await, none());
@@ -294,11 +377,11 @@ mod tests {
     async fn an_address_that_is_refused_is_not_remembered() {
         let metadata: Answer = Ok(vec![SocketAddr::from(([169, 254, 169, 254], 0))]);
         let forbidden = Err(LookupError::Forbidden(HOST.to_owned()));
-        let resolver = GuardedResolver::new(HashSet::new());
+        let resolver = GuardedResolver::of_system(HashSet::new());
         assert_eq!(ask(&resolver, 10, Ok(at(1))).await, Ok(at(1)));
         assert_eq!(ask(&resolver, 10, metadata.clone()).await, forbidden);
         assert_eq!(ask(&resolver, 10, failed()).await, failed());
-        let trusting = GuardedResolver::new([HOST.to_owned()].into());
+        let trusting = GuardedResolver::of_system([HOST.to_owned()].into());
         assert_eq!(ask(&trusting, 10, metadata.clone()).await, metadata);
         assert_eq!(ask(&trusting, 10, failed()).await, metadata);
     }

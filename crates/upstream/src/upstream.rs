@@ -36,7 +36,7 @@ impl Upstream {
     ) -> Result<Self, String> {
         if url.as_url().scheme() != "file" {
             let credentials = credentials(url.as_url(), netrc);
-            let client = Client::new(network.clone());
+            let client = Client::new(network, url.as_url());
             let http = HttpUpstream::new(url.as_url(), credentials, client);
             return Ok(Self::from_http(http, observer));
         }

@@ -33,6 +33,7 @@ pub(super) fn open_list(
         list,
         http_proxies: proxies::rules(effective, environment)?,
         netrc,
+        names: effective.names.clone(),
         limits: effective.upstream_limits,
         first_is_authoritative: effective.first_is_authoritative,
         order: effective.upstream_order,

@@ -158,6 +158,7 @@ fn chain(environment: &Environment) -> Result<Chain, CannotDo> {
         list: ProxyList::parse("off").map_err(CannotDo::new)?,
         http_proxies: HttpProxyRules::from_environment(environment),
         netrc: Netrc::load(environment).map_err(CannotDo::new)?,
+        names: upstream::NameServers::default(),
         limits: upstream::Limits::default(),
         first_is_authoritative: false,
         order: upstream::Order::Configured,

@@ -1,11 +1,13 @@
 mod ahead;
+mod chain;
 mod databases;
 mod incoming;
 mod limits;
+mod names;
 mod outgoing;
 mod telling;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,21 +15,18 @@ use std::time::Duration;
 use databases::verify_mode;
 use depot::{Cleaning, ScrubSchedule};
 use goenv::SecretRef;
-use goenv::goproxy::{ProxyList, Target};
+use goenv::goproxy::ProxyList;
 use goenv::private::Patterns;
 use ipnet::IpNet;
 use server::TlsFiles;
-use url::{Host, Url};
+use upstream::NameServers;
 use vcs::{GoAuth, Govcs};
 
-use super::{ConfigError, Origin, OriginRule, Resolved, value};
+use super::{ConfigError, OriginRule, Resolved, value};
 
 pub use ahead::{PrefetchSettings, WarmSettings};
 pub use databases::SumlogSettings;
 pub use telling::{LogFormat, LogSettings, OtlpSettings};
-
-/// What is asked when nothing else is set: Go's own default.
-const DEFAULT_CHAIN: &str = "https://proxy.golang.org,direct";
 
 /// All settings as types, checked one by one and against each other.
 #[derive(Clone, Debug)]
@@ -48,6 +47,8 @@ pub struct Effective {
     pub upstream_order: upstream::Order,
     /// How often upstreams are probed.
     pub probe_interval: Duration,
+    /// Which resolvers are asked where upstreams are.
+    pub names: NameServers,
     /// What the depot needs, without the repositories.
     pub depot: depot::Settings,
     /// How repositories are reached.
@@ -155,8 +156,9 @@ impl Checker<'_> {
         let first_is_authoritative = self.parse("upstreams.first-is-authoritative", value::switch);
         let offline = self.parse("offline", value::switch);
         let api_token = self.api_token();
-        let upstream_order = self.parse("upstreams.order", upstream_order);
+        let upstream_order = self.upstream_order();
         let probe_interval = self.parse("upstreams.probe-interval", value::positive_duration);
+        let names = self.names(origins.as_deref().unwrap_or_default());
         let ttl = self.parse("cache.ttl", value::duration);
         let absent_ttl = self.parse("cache.absent-ttl", value::duration);
         let stale_wait = self.parse("cache.stale-wait", value::duration);
@@ -183,6 +185,7 @@ impl Checker<'_> {
             api_token,
             upstream_order: upstream_order?,
             probe_interval: probe_interval?,
+            names: names?,
             depot: depot::Settings {
                 ttl: ttl?,
                 absent_ttl: absent_ttl?,
@@ -261,41 +264,6 @@ impl Checker<'_> {
         Some(data.into())
     }
 
-    fn chain(&mut self, listen: Option<SocketAddr>) -> Option<(ProxyList, Vec<String>)> {
-        let mut chain = self.parse("upstream", |text| {
-            ProxyList::parse(text).map_err(|error| error.to_string())
-        })?;
-        let is_own = |target: &Target| match (target, listen) {
-            (Target::Url(url), Some(listen)) => is_address_of(url.as_url(), listen),
-            _ => false,
-        };
-        let own: Vec<String> = chain
-            .entries
-            .iter()
-            .filter(|entry| is_own(&entry.target))
-            .map(|entry| entry.target.to_string())
-            .collect();
-        if own.is_empty() {
-            return Some((chain, own));
-        }
-        if !matches!(self.resolved.get("upstream").origin, Origin::Go(_)) {
-            self.fail(
-                "upstream",
-                &format!("{} is this server's own address", own.join(", ")),
-            );
-            return None;
-        }
-        chain.entries.retain(|entry| !is_own(&entry.target));
-        if !chain
-            .entries
-            .iter()
-            .any(|entry| matches!(entry.target, Target::Url(_) | Target::Off))
-        {
-            chain = ProxyList::parse(DEFAULT_CHAIN).ok()?;
-        }
-        Some((chain, own))
-    }
-
     fn origins(&mut self) -> Option<Vec<OriginRule>> {
         let mut rules = Vec::new();
         let before = self.errors.len();
@@ -344,30 +312,6 @@ impl Checker<'_> {
             certificate: certificate?.into(),
             key: key?.into(),
         })
-    }
-}
-
-/// Whether a request for a URL would arrive at this server's own listener.
-fn is_address_of(url: &Url, listen: SocketAddr) -> bool {
-    if url.port_or_known_default() != Some(listen.port()) {
-        return false;
-    }
-    let ip = match url.host() {
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
-        Some(Host::Domain(name)) if name.eq_ignore_ascii_case("localhost") => {
-            return listen.ip().is_loopback() || listen.ip().is_unspecified();
-        }
-        Some(Host::Domain(_)) | None => return false,
-    };
-    ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback())
-}
-
-fn upstream_order(text: &str) -> Result<upstream::Order, String> {
-    match text {
-        "configured" => Ok(upstream::Order::Configured),
-        "fastest" => Ok(upstream::Order::Fastest),
-        _ => Err(one_of("configured, fastest", text)),
     }
 }
 

@@ -17,6 +17,10 @@ pub enum ValueKind {
     Govcs,
     /// GOAUTH's syntax.
     Goauth,
+    /// Resolvers of names, separated by commas.
+    Resolvers,
+    /// A comma-separated list of host name patterns.
+    Hosts,
     /// A comma-separated list of networks.
     Networks,
     /// A number with `ms`, `s`, `m` or `h`.
@@ -51,6 +55,8 @@ impl ValueKind {
             Self::Sumdb => "GOSUMDB syntax".to_owned(),
             Self::Govcs => "GOVCS syntax".to_owned(),
             Self::Goauth => "GOAUTH syntax".to_owned(),
+            Self::Resolvers => "resolvers, such as tls://dns.example.com".to_owned(),
+            Self::Hosts => "host name patterns".to_owned(),
             Self::Networks => "networks, such as 10.1.0.0/16".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Bytes => "bytes".to_owned(),
@@ -394,6 +400,26 @@ pub const SETTINGS: &[Setting] = &[
         "60s",
         "For the whole of a list, `.info`, `.mod` or checksum database answer.",
     )
+    .reloadable(),
+    setting(
+        "dns.servers",
+        ValueKind::Resolvers,
+        "system",
+        "Which resolvers are asked where upstreams, checksum databases and their redirects are, the next when one fails: \
+         `system`, `udp://ADDRESS` (and TCP), `tls://HOST` (DNS over TLS) and `https://HOST/dns-query` (DNS over HTTPS), \
+         separated by commas; a port may follow the host. `system` among others is asked in its turn. The hosts of \
+         resolvers and of repositories are looked up with the system's.",
+    )
+    .reloadable(),
+    setting(
+        "dns.internal",
+        ValueKind::Hosts,
+        "",
+        "Hosts that no resolver of `dns.servers` hears of, such as `*.corp.example.com`: the system's is asked. So it is for \
+         HTTP proxies, the hosts of `private` modules, names without a dot, and those below `internal`, `local`, `home.arpa`, \
+         `corp`, `lan` and the like, which the public DNS does not have.",
+    )
+    .found_out("none beside these")
     .reloadable(),
     setting(
         "cache.ttl",

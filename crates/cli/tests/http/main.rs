@@ -3,8 +3,8 @@
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
 //! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
-//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `pac`, `sumdb`, `verify`, `hostile`, `heads`, `circle`:
-//!   the side of the upstreams.
+//! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `pac`, `sumdb`, `verify`, `hostile`, `heads`,
+//!   `circle`, `names`: the side of the upstreams.
 //! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `log`, `spans`, `tls`, `privacy`, `provenance`,
 //!   `scrub`, `doctor`, `edge`: the side of the operators.
 #![expect(
@@ -29,6 +29,7 @@ mod index;
 mod lifecycle;
 mod limits;
 mod log;
+mod names;
 mod offline;
 mod outage;
 mod pac;

@@ -371,6 +371,7 @@ mod tests {
             list: goenv::goproxy::ProxyList::parse("off").unwrap(),
             http_proxies: goenv::http_proxy::HttpProxyRules::from_environment(&environment),
             netrc: goenv::netrc::Netrc::default(),
+            names: upstream::NameServers::default(),
             limits: upstream::Limits::default(),
             first_is_authoritative: false,
             order: upstream::Order::Configured,

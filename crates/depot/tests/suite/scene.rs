@@ -78,6 +78,7 @@ pub(crate) fn chain(list: &str) -> Chain {
         list: ProxyList::parse(list).unwrap(),
         http_proxies: HttpProxyRules::from_environment(&Environment::from_pairs([("", ""); 0])),
         netrc: Netrc::default(),
+        names: upstream::NameServers::default(),
         limits: Limits {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(10),

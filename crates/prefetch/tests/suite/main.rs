@@ -57,6 +57,7 @@ fn scene_with(projects: &[(&str, usize)], settings: depot::Settings) -> Scene {
         list: ProxyList::parse(&upstream.url()).unwrap(),
         http_proxies: HttpProxyRules::from_environment(&Environment::from_pairs([("", ""); 0])),
         netrc: Netrc::default(),
+        names: upstream::NameServers::default(),
         limits: Limits {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(10),

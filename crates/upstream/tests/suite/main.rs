@@ -1,7 +1,8 @@
 //! What a chain says of upstreams that answer, lie, stall and fail, over real sockets of loopback.
 //!
-//! * [`scene`] makes chains, requests and upstreams; [`tls_peer`] speaks HTTPS.
-//! * `faults`, `statuses`, `bodies`, `tls`, `http_proxies`, `names`: one upstream, and what is wrong with it.
+//! * [`scene`] makes chains, requests and upstreams; [`tls_peer`] speaks HTTPS,
+//!   [`name_server`] DNS.
+//! * `faults`, `statuses`, `bodies`, `tls`, `http_proxies`, `names`, `resolvers`: one upstream, and what is wrong with it.
 //! * `verdict`: several upstreams, and what follows from what they say.
 //! * `redirects`, `revalidation`, `credentials`: what is sent, and to whom.
 //! * `zips`, `folder`, `sumdb`: the other ways to ask.
@@ -15,8 +16,10 @@ mod credentials;
 mod faults;
 mod folder;
 mod http_proxies;
+mod name_server;
 mod names;
 mod redirects;
+mod resolvers;
 mod revalidation;
 mod scene;
 mod statuses;

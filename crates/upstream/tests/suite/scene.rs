@@ -10,8 +10,8 @@ use goenv::netrc::Netrc;
 use gomod::Version;
 use testkit::{Module, Tree, UpstreamServer};
 use upstream::{
-    Absence, Chain, ChainError, ChainOptions, Event, Expect, Failure, Limits, Observer, Order,
-    Outcome, Reply, Request, Small, ZipReply,
+    Absence, Chain, ChainError, ChainOptions, Event, Expect, Failure, Limits, NameServers,
+    Observer, Order, Outcome, Reply, Request, Small, ZipReply,
 };
 
 /// The paths of the module that [`Scene::new`] has, without a leading slash.
@@ -50,6 +50,7 @@ pub(crate) struct Options {
     list: String,
     environment: Vec<(String, String)>,
     netrc: String,
+    names: NameServers,
     pub(crate) limits: Limits,
     pub(crate) first_is_authoritative: bool,
     pub(crate) order: Order,
@@ -62,6 +63,7 @@ impl Options {
             list: list.to_owned(),
             environment: Vec::new(),
             netrc: String::new(),
+            names: NameServers::default(),
             limits: PATIENT,
             first_is_authoritative: false,
             order: Order::Configured,
@@ -79,6 +81,11 @@ impl Options {
         self
     }
 
+    pub(crate) fn names(mut self, names: NameServers) -> Self {
+        self.names = names;
+        self
+    }
+
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -93,6 +100,7 @@ impl Options {
             list: ProxyList::parse(&self.list).unwrap(),
             http_proxies: HttpProxyRules::from_environment(&Environment::from_pairs(environment)),
             netrc: Netrc::parse(&self.netrc),
+            names: self.names.clone(),
             limits: self.limits,
             first_is_authoritative: self.first_is_authoritative,
             order: self.order,

@@ -84,12 +84,15 @@ impl TlsPeer {
     }
 }
 
-fn server_config(authority: &Authority, certificate: Certificate) -> ServerConfig {
-    let name = match certificate {
-        Certificate::OtherName => "other.example",
-        Certificate::Right | Certificate::Expired | Certificate::Future => "127.0.0.1",
+pub(crate) fn server_config(authority: &Authority, certificate: Certificate) -> ServerConfig {
+    let names: &[&str] = match certificate {
+        Certificate::OtherName => &["other.example"],
+        Certificate::Right | Certificate::Expired | Certificate::Future => {
+            &["127.0.0.1", "localhost"]
+        }
     };
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
     match certificate {
         Certificate::Expired => params.not_after = date_time_ymd(2020, 1, 1),
         Certificate::Future => params.not_before = date_time_ymd(2090, 1, 1),
