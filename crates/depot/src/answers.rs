@@ -204,7 +204,7 @@ async fn fetch(
         }
         (Ok(Small::NotModified(_)), None) => return landing.give(Err(DepotError::Lost)),
         (Err(error), _) => {
-            shared.negatives.learn(&request.path, &error);
+            shared.learn_absence(&request.path, &error);
             return landing.give(Err(error));
         }
     };

@@ -231,7 +231,7 @@ impl Fetching {
         };
         // Others may have said less than those that were not asked again.
         if self.request.without.is_empty() {
-            self.shared.negatives.learn(&self.request.path, &error);
+            self.shared.learn_absence(&self.request.path, &error);
         }
         Err(error)
     }
@@ -321,7 +321,7 @@ mod tests {
             gone: false,
             reason: "no such module".into(),
         };
-        shared.negatives.learn(&key.url_path(), &absent);
+        shared.learn_absence(&key.url_path(), &absent);
         assert!(begin().await.unwrap_err().is_absence());
 
         shared.store.publish_bytes(b"module m\n", &key).unwrap();

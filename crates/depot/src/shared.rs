@@ -85,6 +85,12 @@ impl Shared {
         self.negatives.get(path, self.settings.load().absent_ttl)
     }
 
+    /// Remembers an upstream's word that there is nothing at a path; no other error is remembered.
+    pub(crate) fn learn_absence(&self, path: &str, error: &DepotError) {
+        let ttl = self.settings.load().absent_ttl;
+        self.negatives.learn(path, error, ttl);
+    }
+
     pub(crate) async fn note_stored(&self, key: FileKey, published: &PublishedFile, from: Origin) {
         if !published.is_new {
             return;

@@ -188,7 +188,7 @@ impl Asked<'_> {
             TrustError::Unknown { reason, .. } => self.absent(&reason),
             error => DepotError::Sumdb(error),
         };
-        self.shared.negatives.learn(&self.negative_key(), &error);
+        self.shared.learn_absence(&self.negative_key(), &error);
         error
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::session::Session;
+use crate::client::{Client, Fetched};
 use crate::source::{Got, from_depot};
 
 /// Requests that were seen and not looked at yet; more are passed over.
@@ -25,6 +25,8 @@ const QUEUE: usize = 8_192;
 const GONE: Duration = Duration::from_mins(1);
 /// The most clients at a time; whoever was quiet longest gives way.
 const CLIENTS: usize = 256;
+/// Memory for what is known of all clients, in bytes, about; whoever was quiet longest gives way.
+const MEMORY: usize = 64 << 20;
 /// How often it is looked whether there is room again.
 const TICK: Duration = Duration::from_millis(50);
 /// After so many failures in a row the upstreams are left alone for a while.
@@ -187,11 +189,6 @@ impl Shared {
     }
 }
 
-struct Client {
-    session: Session,
-    last_seen: Instant,
-}
-
 /// The one task that decides.
 struct Work {
     depot: Depot,
@@ -229,12 +226,15 @@ impl Work {
     fn take(&mut self, event: Event) {
         match event {
             Event::Asked(client, key) => {
-                let used = match key.module_version() {
-                    Ok(module) => self.client(client).session.asked(&module, key.kind),
-                    Err(_) => None,
+                let Ok(module) = key.module_version() else {
+                    return;
                 };
+                let now = Instant::now();
+                let Fetched { used, wasted } =
+                    self.client(client, now).asked(&module, key.kind, now);
+                let counters = &self.shared.counters;
+                counters.wasted_bytes.fetch_add(wasted, Ordering::Relaxed);
                 if let Some(bytes) = used {
-                    let counters = &self.shared.counters;
                     counters.used_files.fetch_add(1, Ordering::Relaxed);
                     counters.used_bytes.fetch_add(bytes, Ordering::Relaxed);
                 }
@@ -243,27 +243,17 @@ impl Work {
         }
     }
 
-    fn client(&mut self, address: IpAddr) -> &mut Client {
-        let now = Instant::now();
+    fn client(&mut self, address: IpAddr, now: Instant) -> &mut Client {
         if !self.clients.contains_key(&address) {
             if self.clients.len() >= CLIENTS {
-                let quiet = self
-                    .clients
-                    .iter()
-                    .min_by_key(|(_, client)| client.last_seen);
-                if let Some(quiet) = quiet.map(|(address, _)| *address) {
-                    self.forget(quiet);
-                }
+                self.forget_quietest();
             }
             self.turns.push_back(address);
             self.shared.is_active.store(true, Ordering::Relaxed);
         }
-        let client = self.clients.entry(address).or_insert_with(|| Client {
-            session: Session::default(),
-            last_seen: now,
-        });
-        client.last_seen = now;
-        client
+        self.clients
+            .entry(address)
+            .or_insert_with(|| Client::new(now))
     }
 
     fn learn(&mut self, address: IpAddr, key: &FileKey, go_mod: &[u8]) {
@@ -349,17 +339,19 @@ impl Work {
                 idle += 1;
                 continue;
             };
-            match client.session.next(self.settings.ahead) {
-                Some(key) => {
-                    idle = 0;
-                    let depot = self.depot.clone();
-                    self.fetches.spawn(async move {
-                        let got = from_depot(&depot, &key, Party::Ahead).await;
-                        (address, key, got)
-                    });
-                }
-                None => idle += 1,
-            }
+            let Some(key) = client.session.next(self.settings.ahead) else {
+                idle += 1;
+                let wasted = client.rests(Instant::now());
+                let counter = &self.shared.counters.wasted_bytes;
+                counter.fetch_add(wasted, Ordering::Relaxed);
+                continue;
+            };
+            idle = 0;
+            let depot = self.depot.clone();
+            self.fetches.spawn(async move {
+                let got = from_depot(&depot, &key, Party::Ahead).await;
+                (address, key, got)
+            });
         }
     }
 
@@ -378,7 +370,7 @@ impl Work {
         self.fetches.len() < self.settings.fetches && self.depot.has_room_ahead()
     }
 
-    /// Forgets clients that were quiet for so long.
+    /// Forgets clients that were quiet for so long, and those for whom there is no memory.
     fn let_go(&mut self, quiet: Duration) {
         let now = Instant::now();
         let gone: Vec<IpAddr> = self
@@ -390,8 +382,20 @@ impl Work {
         for address in gone {
             self.forget(address);
         }
+        let memory = |client: &Client| client.session.memory();
+        while self.clients.values().map(memory).sum::<usize>() > MEMORY {
+            self.forget_quietest();
+        }
         if self.clients.is_empty() {
             self.shared.is_active.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn forget_quietest(&mut self) {
+        let clients = self.clients.iter();
+        let quiet = clients.min_by_key(|(_, client)| client.last_seen);
+        if let Some(quiet) = quiet.map(|(address, _)| *address) {
+            self.forget(quiet);
         }
     }
 

@@ -6,6 +6,7 @@
 //! module graph is walked with Go's own rules, and what a build would download is fetched through a [`Source`].
 
 mod ahead;
+mod client;
 mod session;
 mod source;
 mod targets;

@@ -16,6 +16,9 @@ use store::{FileKey, FileKind};
 const MOST_NODES: usize = 20_000;
 /// More requirements than this are not.
 const MOST_EDGES: usize = 2_000_000;
+/// What is known of a module and of a requirement takes about so much memory, in bytes.
+const NODE_BYTES: usize = 700;
+const EDGE_BYTES: usize = 8;
 /// Of so many files that were of use, one more may be fetched ahead than at first.
 const WINDOW_GROWTH: usize = 8;
 /// The most files of a kind that wait for the client.
@@ -103,6 +106,8 @@ pub(crate) struct Session {
     /// Files fetched ahead that the client has not asked for; bytes as soon as they are known.
     unused: HashMap<FileKey, u64>,
     unused_zip_bytes: u64,
+    /// The same of before the session was [renewed](Self::renew).
+    unused_before: HashMap<FileKey, u64>,
     /// The client reads the module graph, and not only go.mod files of modules whose packages it has.
     walks: bool,
     asks_infos: bool,
@@ -133,6 +138,7 @@ impl Default for Session {
             windows: [Window::new(32), Window::new(12), Window::new(12)],
             unused: HashMap::new(),
             unused_zip_bytes: 0,
+            unused_before: HashMap::new(),
             walks: false,
             asks_infos: false,
             asks_zips: false,
@@ -141,13 +147,35 @@ impl Default for Session {
 }
 
 impl Session {
+    /// Whether no more can be followed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.graph.len() > MOST_NODES || self.graph.edges() > MOST_EDGES
+    }
+
+    /// How many modules are known.
+    pub(crate) fn len(&self) -> usize {
+        self.graph.len()
+    }
+
+    /// What all that is known takes, in bytes, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.graph.len() * NODE_BYTES + self.graph.edges() * EDGE_BYTES
+    }
+
+    /// Begins anew. What was fetched ahead may be asked for until the next time; gives back the bytes of what was not.
+    pub(crate) fn renew(&mut self) -> u64 {
+        let before = std::mem::take(self);
+        self.unused_before = before.unused;
+        before.unused_before.values().sum()
+    }
+
     /// The client asks for a file. Gives back the bytes of it that were fetched ahead, if it was.
     pub(crate) fn asked(&mut self, module: &ModuleVersion, kind: FileKind) -> Option<u64> {
         let node = Node::release(module.path().as_str(), module.version().clone());
         let path = node_path(&node);
         let id = match self.graph.id(&node) {
             Some(id) => id,
-            None if self.graph.len() > MOST_NODES => return None,
+            None if self.is_full() => return None,
             None => self.graph.add_root(node),
         };
         let before = self.knowledge(id);
@@ -183,7 +211,9 @@ impl Session {
             }
         }
         let key = FileKey::of(module, kind);
-        let bytes = self.unused.remove(&key)?;
+        let Some(bytes) = self.unused.remove(&key) else {
+            return self.unused_before.remove(&key);
+        };
         let window = &mut self.windows[index(kind)];
         window.ahead -= 1;
         window.used += 1;
@@ -200,7 +230,7 @@ impl Session {
         summary: &Summary,
         follows: impl Fn(&str) -> bool,
     ) {
-        if self.graph.len() > MOST_NODES || self.graph.edges() > MOST_EDGES {
+        if self.is_full() {
             return;
         }
         let node = Node::release(module.path().as_str(), module.version().clone());
@@ -385,7 +415,8 @@ impl Session {
     /// A file that was to be fetched ahead came in, and has so many bytes. False if the client has asked for it by now.
     pub(crate) fn fetched(&mut self, key: &FileKey, bytes: u64) -> bool {
         let Some(unused) = self.unused.get_mut(key) else {
-            return false;
+            let before = self.unused_before.get_mut(key);
+            return before.map(|unused| *unused = bytes).is_some();
         };
         *unused = bytes;
         if key.kind == FileKind::Zip {
@@ -399,11 +430,13 @@ impl Session {
         if self.unused.remove(key).is_some() {
             self.windows[index(key.kind)].ahead -= 1;
         }
+        self.unused_before.remove(key);
     }
 
     /// Bytes fetched ahead for nothing, as far as is known.
     pub(crate) fn unused_bytes(&self) -> u64 {
-        self.unused.values().sum()
+        let unused = self.unused.values().chain(self.unused_before.values());
+        unused.sum()
     }
 }
 
