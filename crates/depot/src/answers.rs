@@ -28,6 +28,12 @@ impl Depot {
         }
         let stored = self.shared.stored_answer(key).await?;
         if mode == FetchMode::CachedOnly {
+            if let Some(module) = module_of(key) {
+                let (shared, path) = (&self.shared, key.url_path());
+                shared
+                    .waits_for(&shared.answers, key, module, &path, &context.via)
+                    .await?;
+            }
             return stored
                 .map(|answer| answer.into_reply(settings.ttl, None))
                 .ok_or_else(|| DepotError::NotCached {
@@ -103,14 +109,15 @@ impl Depot {
         key: &AnswerKey,
         context: &Context,
     ) -> Result<Refreshed, DepotError> {
-        let (shared, fetch_key, own) = (self.shared.clone(), key.clone(), context.clone());
-        let refreshed = self
-            .shared
-            .answers
-            .join(key, context.party, move |landing| {
-                fetch(shared, fetch_key, own, landing)
-            })
-            .await;
+        let (shared, path) = (&self.shared, key.url_path());
+        let leads_back = async {
+            match module_of(key) {
+                Some(module) => shared.leads_back(module, &path, &context.via).await,
+                None => false,
+            }
+        };
+        let begin = |landing| fetch(shared.clone(), key.clone(), context.clone(), landing);
+        let refreshed = shared.answers.join(key, context, leads_back, begin).await;
         refreshed.unwrap_or(Err(DepotError::Lost))
     }
 }

@@ -7,10 +7,10 @@ use modzip::Workers;
 use store::{Records, Scope, Store, rebuild_records};
 use upstream::Chain;
 
+use crate::apart::Fetches;
 use crate::damage::note_damage;
 use crate::databases::databases;
 use crate::degraded::Losses;
-use crate::flight::Flights;
 use crate::gate::Gate;
 use crate::moved::Watch;
 use crate::negative::Negatives;
@@ -47,8 +47,8 @@ impl Depot {
             records,
             chain,
             settings: ArcSwap::from_pointee(settings),
-            files: Flights::new(gate.clone()),
-            answers: Flights::new(gate.clone()),
+            files: Fetches::new(&gate),
+            answers: Fetches::new(&gate),
             gate,
             databases: ArcSwap::from_pointee(databases),
             workers: workers(),

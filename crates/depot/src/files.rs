@@ -29,6 +29,10 @@ impl Depot {
         }
         let what = name_of(&key.module, key.version.as_str());
         if mode == FetchMode::CachedOnly {
+            let (shared, path) = (&self.shared, key.url_path());
+            shared
+                .waits_for(&shared.files, key, &key.module, &path, &context.via)
+                .await?;
             return Err(DepotError::NotCached { what: what.into() });
         }
         if let Some(absence) = self.shared.known_absence(&key.url_path()) {
@@ -46,14 +50,13 @@ impl Depot {
     }
 
     async fn join_fetch(&self, key: &FileKey, context: &Context) -> Result<FileReply, DepotError> {
-        let (shared, fetch_key, own) = (self.shared.clone(), key.clone(), context.clone());
-        let fetched = self
-            .shared
-            .files
-            .join(key, context.party, move |landing| {
-                fetch(shared, fetch_key, own, Vec::new(), landing)
-            })
-            .await;
+        let (shared, path) = (&self.shared, key.url_path());
+        let leads_back = shared.leads_back(&key.module, &path, &context.via);
+        let begin = |landing| {
+            let (key, context) = (key.clone(), context.clone());
+            fetch(shared.clone(), key, context, Vec::new(), landing)
+        };
+        let fetched = shared.files.join(key, context, leads_back, begin).await;
         fetched.unwrap_or(Err(DepotError::Lost))
     }
 }
@@ -177,7 +180,7 @@ fn fetch_for_the_next(shared: &Arc<Shared>, key: FileKey, context: Context, with
         Box::pin(fetch(fetching, wanted, context, without, landing))
     };
     let shared = shared.clone();
-    tokio::spawn(async move { shared.files.join(&key, party, begun).await });
+    tokio::spawn(async move { shared.files.shared().join(&key, party, begun).await });
 }
 
 /// Why those who wait got nothing, or not the whole.
@@ -309,9 +312,12 @@ mod tests {
         };
         let begin = async || {
             let (fetching, wanted) = (shared.clone(), key.clone());
-            let begun = shared.files.join(&key, Party::Own, move |landing| {
-                fetch(fetching, wanted, Context::default(), Vec::new(), landing)
-            });
+            let begun = shared
+                .files
+                .shared()
+                .join(&key, Party::Own, move |landing| {
+                    fetch(fetching, wanted, Context::default(), Vec::new(), landing)
+                });
             begun.await.unwrap()
         };
         let error = begin().await.unwrap_err();

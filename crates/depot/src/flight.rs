@@ -116,6 +116,14 @@ where
         }
     }
 
+    /// Whether a fetch for `key` is under way.
+    pub(crate) fn is_under_way(&self, key: &K) -> bool {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(key)
+    }
+
     /// How many fetches are under way.
     pub(crate) fn len(&self) -> usize {
         self.under_way

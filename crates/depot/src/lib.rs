@@ -16,6 +16,7 @@
 //! No client can complete a `.mod` or `.zip` that was not checked against the checksum database, where one covers it.
 
 mod answers;
+mod apart;
 mod clean;
 mod damage;
 mod databases;

@@ -10,8 +10,8 @@ use store::{AnswerKey, FileKey, FileRecord, PublishedFile, Records, Source, Stor
 use trust::Database;
 use upstream::{Chain, Via};
 
+use crate::apart::Fetches;
 use crate::degraded::Losses;
-use crate::flight::Flights;
 use crate::gate::{Gate, Party};
 use crate::moved::Watch;
 use crate::negative::Negatives;
@@ -49,8 +49,8 @@ pub(crate) struct Shared {
     pub(crate) chain: Arc<ArcSwap<Chain>>,
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) files: Flights<FileKey, Result<FileReply, DepotError>>,
-    pub(crate) answers: Flights<AnswerKey, Result<Refreshed, DepotError>>,
+    pub(crate) files: Fetches<FileKey, Result<FileReply, DepotError>>,
+    pub(crate) answers: Fetches<AnswerKey, Result<Refreshed, DepotError>>,
     pub(crate) databases: ArcSwap<Vec<(SumdbRoute, Database)>>,
     /// The threads that hash zips.
     pub(crate) workers: Workers,

@@ -33,7 +33,7 @@ impl Depot {
                 FileReply::Stored(stored) => return Ok(stored),
                 FileReply::Small(..) => None,
             };
-            self.shared.files.end_of(key).await;
+            self.shared.files.shared().end_of(key).await;
             let wanted = key.clone();
             let stored = self.shared.on_disk(move |store| store.open_file(&wanted));
             if let Some(stored) = stored.await? {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use depot::{Context, Depot, FetchMode, Party};
 use futures_util::future::Either;
 use goenv::netrc::Secret;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -391,6 +391,10 @@ impl App {
         }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.into_header());
+        // For other proxies, and for instances that want to know whom they ask.
+        if parts.headers.contains_key(VIA) {
+            headers.insert(VIA, Via::own());
+        }
         if let Some(losses) = respond::losses(self.inner.state.depot.degraded()) {
             headers.insert(respond::DEGRADED, losses);
         }

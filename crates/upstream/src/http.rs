@@ -1,5 +1,6 @@
 //! One GOPROXY server, asked over HTTP.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +17,9 @@ use crate::check::{Refusal, check_body, check_headers, check_zip_start};
 use crate::classify::{Phase, classify};
 use crate::client::Client;
 use crate::exchange::Exchange;
-use crate::{Absence, BodyStream, Expect, Failure, Reply, Request, Small, Validators, ZipReply};
+use crate::{
+    Absence, BodyStream, Expect, Failure, Reply, Request, Small, Validators, Via, ZipReply,
+};
 
 /// How much of an error's body is passed on: lines and bytes, as in the `go` command.
 const REASON_LINES: usize = 8;
@@ -63,6 +66,8 @@ pub(crate) struct HttpUpstream {
     source: String,
     credentials: Option<HeaderValue>,
     client: Client,
+    /// It has answered, and not said that it is an instance of this program.
+    is_other: AtomicBool,
 }
 
 impl HttpUpstream {
@@ -74,12 +79,18 @@ impl HttpUpstream {
             source: base.as_str().trim_end_matches('/').to_owned(),
             credentials,
             client,
+            is_other: AtomicBool::new(false),
         }
     }
 
     /// The base URL, without credentials and without a trailing slash.
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether it is an instance of this program, as far as is known.
+    pub(crate) fn may_be_instance(&self) -> bool {
+        !self.is_other.load(Ordering::Relaxed)
     }
 
     /// Asks for a small file and checks its body.
@@ -181,7 +192,11 @@ impl HttpUpstream {
                         &format!("no answer within {:?}", limits.first_byte),
                     ));
                 }
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => {
+                    let is_other = Via::of(response.headers()).is_empty();
+                    self.is_other.store(is_other, Ordering::Relaxed);
+                    return Ok(response);
+                }
                 // A kept connection may have been closed by the server just before it was used again.
                 Ok(Err(error)) if attempts == 1 && is_stale_connection(&error) => {}
                 Ok(Err(error)) => return Err(self.failed(request, &error)),

@@ -17,6 +17,7 @@ mod budget;
 mod campaign;
 mod chain;
 mod check;
+mod circle;
 mod classify;
 mod client;
 mod connect;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use http::header::{HeaderMap, VIA};
+use http::header::{HeaderMap, HeaderValue, VIA};
 
 /// What the names of instances begin with.
 const PREFIX: &str = "modkeep-";
@@ -41,6 +41,12 @@ impl Via {
         self.0.len() > MOST || self.0.contains(&*OWN)
     }
 
+    /// What an answer carries to say that it comes from this instance.
+    pub fn own() -> HeaderValue {
+        HeaderValue::try_from(format!("1.1 {}", *OWN))
+            .unwrap_or(HeaderValue::from_static("1.1 modkeep"))
+    }
+
     /// The value to send on, with this instance at the end.
     pub(crate) fn with_this_instance(&self) -> String {
         let mut value = String::new();
@@ -70,8 +76,6 @@ fn is_instance(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const OTHER: &str = "modkeep-0123456789abcdef";

@@ -1,10 +1,11 @@
 //! Instances whose chains of upstreams lead to each other.
 
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use testkit::http::Reply;
 use testkit::{ChecksumDatabase, Modkeep, Module};
 
 use crate::scene::{Ask as _, LIST, MOD, Scene, ZIP, class_of};
@@ -58,6 +59,117 @@ fn who_asks_in_a_circle_is_told_so_at_once() {
         }
     }
     assert!(one.upstream.requests().is_empty() && two.upstream.requests().is_empty());
+}
+
+/// Every one of them asked for the same by a client of its own, at the same moment.
+fn ask_all(instances: &[&Modkeep], path: &str) -> Vec<Reply> {
+    let barrier = &Barrier::new(instances.len());
+    thread::scope(|scope| {
+        let asked: Vec<_> = instances
+            .iter()
+            .map(|&modkeep| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    modkeep.get(path)
+                })
+            })
+            .collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn who_ask_each_other_for_the_same_at_the_same_moment_are_told_so_at_once() {
+    let scenes = [Scene::new(), Scene::new()];
+    let (first, second) = pair(&scenes[0], "", &scenes[1], "", &[]);
+    let paths = (0..8).flat_map(|number| {
+        ["@latest", "@v/list", "@v/v1.0.0.mod", "@v/v1.0.0.zip"]
+            .map(|file| format!("/example.com/m{number}/{file}"))
+    });
+    for path in paths {
+        let began = Instant::now();
+        for reply in ask_all(&[&first, &second], &path) {
+            assert_eq!(reply.status, 508, "{path}: {}", reply.text());
+            assert_eq!(class_of(&reply), "loop");
+        }
+        assert!(began.elapsed() < AT_ONCE, "{path}");
+    }
+}
+
+#[test]
+fn three_in_a_circle_are_told_so_at_once() {
+    let scenes = [Scene::new(), Scene::new(), Scene::new()];
+    let sockets: [_; 3] =
+        std::array::from_fn(|_| Arc::new(TcpListener::bind("127.0.0.1:0").unwrap()));
+    let instances: Vec<Modkeep> = (0..3)
+        .map(|number| {
+            let next = sockets[(number + 1) % 3].local_addr().unwrap();
+            scenes[number]
+                .command_with(&[("upstream", &format!("http://{next}"))])
+                .socket(&sockets[number])
+                .start()
+        })
+        .collect();
+    let instances: Vec<&Modkeep> = instances.iter().collect();
+    for number in 0..8 {
+        for file in ["@v/list", "@v/v1.0.0.mod"] {
+            let path = format!("/example.com/m{number}/{file}");
+            let began = Instant::now();
+            for reply in ask_all(&instances, &path) {
+                assert_eq!(reply.status, 508, "{path}: {}", reply.text());
+            }
+            assert!(began.elapsed() < AT_ONCE, "{path}");
+        }
+    }
+}
+
+#[test]
+fn who_ask_each_other_at_the_same_moment_learn_what_those_outside_of_the_circle_say() {
+    let (one, two) = (Scene::new(), Scene::empty());
+    let (one_then, two_then) = (one.upstream.url(), two.upstream.url());
+    let (first, second) = pair(
+        &one,
+        &format!(",{one_then}"),
+        &two,
+        &format!(",{two_then}"),
+        &[],
+    );
+    for number in 0..8 {
+        let path = format!("/example.com/unknown{number}/@v/list");
+        let began = Instant::now();
+        for reply in ask_all(&[&first, &second], &path) {
+            assert_eq!(reply.status, 404, "{path}: {}", reply.text());
+        }
+        assert!(began.elapsed() < AT_ONCE, "{path}");
+    }
+    for path in [LIST, MOD, ZIP] {
+        for reply in ask_all(&[&first, &second], path) {
+            assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+            assert!(reply.body == one.source(path), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_no_instance_is_not_asked_whether_it_waits_for_one() {
+    let scene = Scene::new();
+    let center = scene.start();
+    assert_eq!(center.get(LIST).status, 200);
+    let folders = [Scene::empty(), Scene::empty()];
+    let [first, second] = [&folders[0], &folders[1]].map(|folder| {
+        let url = center.url().to_owned();
+        folder.start_with(&[("upstream", url.as_str())])
+    });
+    // Longer than an instance waits before it looks whether it waits for itself.
+    scene.upstream.set_delay(Duration::from_secs(1));
+    for path in [MOD, ZIP] {
+        for reply in ask_all(&[&first, &second], path) {
+            assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        }
+    }
+    for request in scene.upstream.requests() {
+        assert_eq!(request.header("disable-module-fetch"), None, "{request:?}");
+    }
 }
 
 #[test]
