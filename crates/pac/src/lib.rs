@@ -7,7 +7,7 @@
 //!
 //! - [`find_proxy`]: asks a file once, in a thread that nobody waits for when it does not end
 //! - [`PacFile`]: a file that says how a server reaches others: its answers, kept for a while, from a confined process
-//! - [`confined`]: what that process does
+//! - [`confined()`]: what that process does
 //! - [`Directive`]: one element of an answer
 
 mod confined;
