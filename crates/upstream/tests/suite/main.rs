@@ -1,7 +1,7 @@
 //! What a chain says of upstreams that answer, lie, stall and fail, over real sockets of loopback.
 //!
 //! * [`scene`] makes chains, requests and upstreams; [`tls_peer`] speaks HTTPS,
-//!   [`name_server`] DNS.
+//!   [`name_server`] DNS; [`child`] asks where other authorities are trusted.
 //! * `faults`, `statuses`, `bodies`, `tls`, `http_proxies`, `names`, `resolvers`: one upstream, and what is wrong with it.
 //! * `verdict`: several upstreams, and what follows from what they say.
 //! * `redirects`, `revalidation`, `credentials`: what is sent, and to whom.
@@ -12,6 +12,7 @@
 )]
 
 mod bodies;
+mod child;
 mod credentials;
 mod faults;
 mod folder;

@@ -1,12 +1,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Command;
 use std::time::Duration;
 
 use fault::Label;
 use goenv::private::Patterns;
 use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
-use upstream::{Chain, ChainError, Limits, NameServers};
+use upstream::{Chain, Limits, NameServers};
 
+use crate::child;
 use crate::name_server::{NameServer, Say};
 use crate::scene::{LIST, Options, PATIENT, Scene, assert_says, failure, get};
 use crate::tls_peer::Authority;
@@ -200,58 +200,9 @@ async fn names_of_the_own_network_and_of_http_proxies_are_not_sent_to_resolvers(
     assert_eq!(resolver.asked(), Vec::<String>::new());
 }
 
-/// Tells [`ask_as_a_child`] what to ask, and of whom. Which authorities are trusted is settled once in a process.
-const URL: &str = "MODKEEP_TEST_URL";
-const SERVERS: &str = "MODKEEP_TEST_RESOLVERS";
-
-#[test]
-#[ignore = "run by the other tests, in a process of its own"]
-#[expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "how it hears from, and tells, the process that began it"
-)]
-fn ask_as_a_child() {
-    let (Ok(url), Ok(list)) = (std::env::var(URL), std::env::var(SERVERS)) else {
-        return;
-    };
-    let chain = Options::new(&url).names(servers(&list)).chain();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let verdict = match runtime.block_on(get(&chain, LIST)) {
-        Ok(reply) => format!("body {:?}", reply.body),
-        Err(ChainError::Trouble(failures)) => failures[0].to_string(),
-        Err(other) => other.to_string(),
-    };
-    println!("verdict: {verdict}");
-}
-
 /// What a process that trusts `authority` alone gets from `url`, with these resolvers.
 fn ask(authority: &Authority, url: &str, list: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let bundle = folder.path().join("ca.pem");
-    std::fs::write(&bundle, authority.pem()).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "resolvers::ask_as_a_child",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("SSL_CERT_FILE", &bundle)
-        .env_remove("SSL_CERT_DIR")
-        .env(URL, url)
-        .env(SERVERS, list)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let verdict = text.lines().find_map(|line| line.split_once("verdict: "));
-    match verdict {
-        Some((_, verdict)) => verdict.to_owned(),
-        None => panic!("{text}{}", String::from_utf8_lossy(&output.stderr)),
-    }
+    child::ask(authority, url, (child::RESOLVERS, list))
 }
 
 #[test]

@@ -1,65 +1,17 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use fault::Label;
-use upstream::ChainError;
 
-use crate::scene::{LIST, Options, assert_says, failure, get};
+use crate::child;
+use crate::scene::{LIST, Options, assert_says, failure};
 use crate::tls_peer::{Authority, Certificate, TlsPeer};
-
-/// Tells [`ask_as_a_child`] what to ask. Which authorities are trusted is settled once in a process, by variables of
-/// its environment; so each question that needs one of ours is asked by a process of its own.
-const URL: &str = "MODKEEP_TEST_URL";
-const NETRC: &str = "MODKEEP_TEST_NETRC";
-
-#[test]
-#[ignore = "run by the other tests, in a process of its own"]
-#[expect(
-    clippy::print_stdout,
-    reason = "how it tells the process that began it"
-)]
-fn ask_as_a_child() {
-    let Some(url) = std::env::var_os(URL) else {
-        return;
-    };
-    let netrc = std::env::var_os(NETRC).unwrap_or_default();
-    let chain = Options::new(url.to_str().unwrap())
-        .netrc(netrc.to_str().unwrap())
-        .chain();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let verdict = match runtime.block_on(get(&chain, LIST)) {
-        Ok(reply) => format!("body {:?}", reply.body),
-        Err(ChainError::Trouble(failures)) => failures[0].to_string(),
-        Err(other) => other.to_string(),
-    };
-    println!("verdict: {verdict}");
-}
 
 /// What a process that trusts `authority` alone gets from `url`.
 fn ask(authority: &Authority, url: &str, netrc: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let bundle = folder.path().join("ca.pem");
-    std::fs::write(&bundle, authority.pem()).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tls::ask_as_a_child", "--ignored", "--nocapture"])
-        .env("SSL_CERT_FILE", &bundle)
-        .env_remove("SSL_CERT_DIR")
-        .env(URL, url)
-        .env(NETRC, netrc)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let verdict = text
-        .lines()
-        .find_map(|line| line.split_once("verdict: "))
-        .map(|(_, verdict)| verdict.to_owned());
-    verdict.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    child::ask(authority, url, (child::NETRC, netrc))
 }
 
 #[test]
