@@ -96,10 +96,6 @@ impl Depot {
             Ok(answer) if self.shared.is_outdated(key, answer.asked) => {
                 self.join_refresh(key, context).await
             }
-            // It was asked for another instance, which has been asked for it.
-            Err(error) if error.is_circle() && context.via.is_empty() => {
-                self.join_refresh(key, context).await
-            }
             _ => refreshed,
         }
     }
@@ -117,8 +113,7 @@ impl Depot {
             }
         };
         let begin = |landing| fetch(shared.clone(), key.clone(), context.clone(), landing);
-        let refreshed = shared.answers.join(key, context, leads_back, begin).await;
-        refreshed.unwrap_or(Err(DepotError::Lost))
+        shared.answers.join(key, context, leads_back, begin).await
     }
 }
 

@@ -39,25 +39,13 @@ impl Depot {
             return Err(absence);
         }
         self.shared.check_online(&what)?;
-        let fetched = self.join_fetch(key, context).await;
-        match &fetched {
-            // It was fetched for another instance, which has been asked for it.
-            Err(error) if error.is_circle() && context.via.is_empty() => {
-                self.join_fetch(key, context).await
-            }
-            _ => fetched,
-        }
-    }
-
-    async fn join_fetch(&self, key: &FileKey, context: &Context) -> Result<FileReply, DepotError> {
         let (shared, path) = (&self.shared, key.url_path());
         let leads_back = shared.leads_back(&key.module, &path, &context.via);
         let begin = |landing| {
             let (key, context) = (key.clone(), context.clone());
             fetch(shared.clone(), key, context, Vec::new(), landing)
         };
-        let fetched = shared.files.join(key, context, leads_back, begin).await;
-        fetched.unwrap_or(Err(DepotError::Lost))
+        shared.files.join(key, context, leads_back, begin).await
     }
 }
 

@@ -49,8 +49,8 @@ pub(crate) struct Shared {
     pub(crate) chain: Arc<ArcSwap<Chain>>,
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) files: Fetches<FileKey, Result<FileReply, DepotError>>,
-    pub(crate) answers: Fetches<AnswerKey, Result<Refreshed, DepotError>>,
+    pub(crate) files: Fetches<FileKey, FileReply>,
+    pub(crate) answers: Fetches<AnswerKey, Refreshed>,
     pub(crate) databases: ArcSwap<Vec<(SumdbRoute, Database)>>,
     /// The threads that hash zips.
     pub(crate) workers: Workers,
