@@ -267,12 +267,12 @@ fn mix_small(rig: &Rig) -> Result<Shown> {
     };
     let spoilt = |number| spoil([&a, &b], number);
     let mut shown = Shown::default();
-    let builds = if rig.quick { [3, 1, 1] } else { [100, 10, 10] };
+    let builds = if rig.quick { [3, 1, 1] } else { [300, 20, 20] };
     for (case, before, builds) in [
         (
             "none",
             &heal as super::rig::Before<'_>,
-            builds.map(|builds| builds.min(10)),
+            builds.map(|builds| builds.min(30)),
         ),
         ("8 %", &spoilt, builds),
     ] {
