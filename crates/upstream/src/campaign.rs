@@ -318,9 +318,16 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
             .min_by_key(|(at, _)| (*at).max(now))
         {
             Some((at, entrant)) if at <= now => Step::Start(entrant, Reason::Hedge),
-            Some((at, _)) => Step::Wait(at.min(self.deadline)),
-            None => Step::Wait(self.deadline),
+            Some((at, _)) => Step::Wait(at.min(self.end_of_rest(now))),
+            None => Step::Wait(self.end_of_rest(now)),
         }
+    }
+
+    /// When the first of those that have asked to be left alone may be asked; at the latest when an answer is due.
+    fn end_of_rest(&self, now: Instant) -> Instant {
+        (self.untried())
+            .filter_map(|entrant| self.entrants[entrant].health.rests_until(now))
+            .fold(self.deadline, Instant::min)
     }
 
     fn start(
@@ -359,8 +366,9 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
                     outage.knock = now + jittered(KNOCK, fastrand::f64());
                 }
             } else if self.attempts.iter().all(|attempt| attempt.suspect <= now) {
+                // There may be means later.
                 for attempt in &mut self.attempts {
-                    attempt.suspect = self.deadline;
+                    attempt.suspect = now + jittered(KNOCK, fastrand::f64());
                 }
             }
             return Vec::new();

@@ -177,10 +177,14 @@ impl Health {
             hedge: p95
                 .filter(|_| kind == Kind::Small)
                 .map(|p95| p95.max(LEAST_HEDGE)),
-            suspect: p95.map_or(PATIENCE, |p95| {
-                (p95 * 3 + Duration::from_millis(50)).clamp(LEAST_PATIENCE, MOST_PATIENCE)
-            }),
+            suspect: p95.map_or(PATIENCE, far_slower),
         }
+    }
+
+    /// When it looks as if no more of a zip were to come; `None` while it is not known how long it usually takes.
+    pub(crate) fn usual_patience(&self) -> Option<Duration> {
+        let p95 = self.state().zip.p95()?;
+        Some(far_slower(p95))
     }
 
     /// A request is about to be sent.
@@ -315,6 +319,11 @@ impl Health {
             counts: state.counts,
         }
     }
+}
+
+/// Far longer than what 19 of 20 answers take.
+fn far_slower(p95: Duration) -> Duration {
+    (p95 * 3 + Duration::from_millis(50)).clamp(LEAST_PATIENCE, MOST_PATIENCE)
 }
 
 impl State {

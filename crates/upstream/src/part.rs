@@ -32,6 +32,8 @@ enum Answered {
     From(u64),
     /// The whole file: what is there already must be skipped.
     Whole,
+    /// A file of another length. Which of the two is the right one is not for this place to say.
+    OfAnother(u64),
 }
 
 impl HttpUpstream {
@@ -75,6 +77,16 @@ impl HttpUpstream {
         })? {
             Answered::From(_) => 0,
             Answered::Whole => cut.offset,
+            Answered::OfAnother(len) => {
+                tracing::info!(
+                    from = self.source(),
+                    len,
+                    announced = cut.len,
+                    by = cut.begun_by,
+                    "the rest is of another file"
+                );
+                return Err(NoAnswer::NotServed);
+            }
         };
         Ok(without_first(skip, self.stream(response, request)))
     }
@@ -97,16 +109,11 @@ fn judge_parts(
     content: Option<u64>,
     cut: &Cut,
 ) -> Result<Answered, String> {
-    let another = |len: u64| match cut.len {
-        Some(known) if known != len => Err(format!(
-            "it has another file than {} began to send: {len} bytes instead of {known}",
-            cut.begun_by
-        )),
-        _ => Ok(()),
-    };
+    let is_another = |len: &u64| cut.len.is_some_and(|known| known != *len);
     if status != StatusCode::PARTIAL_CONTENT {
-        content.map_or(Ok(()), another)?;
-        return Ok(Answered::Whole);
+        return Ok(content
+            .filter(is_another)
+            .map_or(Answered::Whole, Answered::OfAnother));
     }
     let bad = || {
         format!(
@@ -125,10 +132,10 @@ fn judge_parts(
     if start != cut.offset {
         return Err(bad());
     }
-    if let Ok(len) = len.trim().parse() {
-        another(len)?;
-    }
-    Ok(Answered::From(start))
+    let len = len.trim().parse().ok();
+    Ok(len
+        .filter(is_another)
+        .map_or(Answered::From(start), Answered::OfAnother))
 }
 
 /// A body without its first bytes, which are read and thrown away.
@@ -185,14 +192,26 @@ mod tests {
                 None,
                 Some(Answered::From(100)),
             ),
-            (206, Some("bytes 100-299/300"), Some(200), Some(200), None),
+            (
+                206,
+                Some("bytes 100-299/300"),
+                Some(200),
+                Some(200),
+                Some(Answered::OfAnother(300)),
+            ),
             (206, Some("bytes 0-199/200"), Some(200), Some(200), None),
             (206, Some("bytes */200"), Some(200), Some(200), None),
             (206, Some("lines 100-199/200"), Some(100), Some(200), None),
             (206, None, Some(100), Some(200), None),
             (200, None, Some(200), Some(200), Some(Answered::Whole)),
             (200, None, None, Some(200), Some(Answered::Whole)),
-            (200, None, Some(201), Some(200), None),
+            (
+                200,
+                None,
+                Some(201),
+                Some(200),
+                Some(Answered::OfAnother(201)),
+            ),
         ];
         for (status, range, content, len, expected) in table {
             let status = StatusCode::from_u16(status).unwrap();

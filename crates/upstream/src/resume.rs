@@ -14,17 +14,20 @@ use tokio::time::Instant;
 use crate::backoff::pause;
 use crate::campaign::{Entrant, run};
 use crate::chain::Inner;
-use crate::health::Kind;
+use crate::health::{Health, Kind};
 use crate::observe::{Event, Outcome};
 use crate::part::Cut;
 use crate::{BodyStream, Failure, Request, ZipReply};
 
 /// How often in a row a transfer is taken up without any new byte having come.
 const MOST_BARREN: u32 = 3;
-/// When nothing has come for so long, the rest is asked for elsewhere, beside the transfer that stands still.
+/// When nothing has come for so long, the rest is asked for elsewhere, beside the transfer that stands still. Earlier if
+/// the upstream usually takes far less, and as long as that is the exception.
 const STALL: Duration = Duration::from_secs(2);
-/// When less than this has come in so long a time of waiting, somebody else is asked for the rest, too.
-const CRAWL: u64 = 16 << 10;
+/// When less than this comes in a second of waiting, somebody else is asked for the rest, too.
+const CRAWL: u64 = 8 << 10;
+/// Of so long a time of waiting at least.
+const LEAST_CRAWL: Duration = Duration::from_millis(500);
 /// What came since then is kept to compare it, up to so many bytes. Who sends more no longer crawls.
 const MOST_COMPARED: usize = 1 << 20;
 /// How many bytes before the cut are asked for again. If they differ, it is another file.
@@ -36,26 +39,40 @@ pub(crate) struct Rest {
     pub(crate) body: BodyStream,
 }
 
-/// The way to the rest of a file; `None` when nobody has it.
-pub(crate) type Open = Box<dyn Fn(Cut) -> BoxFuture<'static, Option<Rest>> + Send + Sync>;
+/// What stands behind a transfer: who may have the rest, and what is known of them.
+struct Behind {
+    chain: Arc<Inner>,
+    request: Request,
+}
 
-/// A zip that goes on when the transfer breaks off.
-pub(crate) fn resumable(reply: ZipReply, chain: Arc<Inner>, request: Request) -> ZipReply {
-    let blamed = chain.clone();
-    let open: Open = Box::new(move |cut| {
-        let (chain, request) = (chain.clone(), request.clone());
+impl Behind {
+    /// The way to the rest of the file; `None` when nobody has it.
+    fn open(&self, cut: Cut) -> BoxFuture<'static, Option<Rest>> {
+        let (chain, request) = (self.chain.clone(), self.request.clone());
         async move { take_up(&chain, &request, &cut).await }.boxed()
-    });
-    let blame = Box::new(move |failure: &Failure, began| {
-        if let Some(upstream) = blamed
-            .upstreams
-            .iter()
-            .find(|upstream| upstream.source() == failure.source)
-        {
-            upstream.health.blame(failure, began);
+    }
+
+    fn health(&self, source: &str) -> Option<&Health> {
+        let upstream = (self.chain.upstreams.iter()).find(|upstream| upstream.source() == source);
+        upstream.map(|upstream| &upstream.health)
+    }
+
+    fn blame(&self, failure: &Failure, began: Instant) {
+        if let Some(health) = self.health(&failure.source) {
+            health.blame(failure, began);
         }
-    });
-    continued(reply, open, blame)
+    }
+
+    /// How long nothing must come for an upstream to look as if nothing came any more.
+    fn patience(&self, source: &str) -> Duration {
+        let usual = self.health(source).and_then(Health::usual_patience);
+        usual.map_or(STALL, |usual| usual.min(STALL))
+    }
+
+    fn may_hedge(&self, source: &str) -> bool {
+        let health = self.health(source);
+        health.is_some_and(|health| health.may_hedge(Instant::now()))
+    }
 }
 
 /// Asks for the rest: those who began first, then the others; those who are too slow not at all.
@@ -92,8 +109,6 @@ async fn take_up(chain: &Inner, request: &Request, cut: &Cut) -> Option<Rest> {
     Some(rest)
 }
 
-type Blame = Box<dyn Fn(&Failure, Instant) + Send + Sync>;
-
 /// Whether somebody else is asked for the rest because the transfer crawls. That is done once.
 enum Overtaking {
     NotYet,
@@ -120,11 +135,11 @@ struct Transfer {
     /// How long pieces were waited for, and how many bytes came in that time.
     window: (Duration, u64),
     overtaking: Overtaking,
-    open: Open,
-    blame: Blame,
+    behind: Behind,
 }
 
-fn continued(reply: ZipReply, open: Open, blame: Blame) -> ZipReply {
+/// A zip that goes on when the transfer breaks off.
+pub(crate) fn resumable(reply: ZipReply, chain: Arc<Inner>, request: Request) -> ZipReply {
     let transfer = Transfer {
         body: reply.body,
         source: reply.source.clone(),
@@ -138,8 +153,7 @@ fn continued(reply: ZipReply, open: Open, blame: Blame) -> ZipReply {
         barren: 0,
         window: (Duration::ZERO, 0),
         overtaking: Overtaking::NotYet,
-        open,
-        blame,
+        behind: Behind { chain, request },
     };
     let body = unfold(Some(transfer), |transfer| async move {
         let mut transfer = transfer?;
@@ -179,7 +193,7 @@ impl Transfer {
                     None => return None,
                 },
             };
-            (self.blame)(&failure, self.began);
+            self.behind.blame(&failure, self.began);
             if !self.take_up(&failure).await {
                 return Some(Err(failure));
             }
@@ -188,11 +202,7 @@ impl Transfer {
 
     /// The next piece; if it is long in coming, of whoever is the first to have more.
     async fn next_or_taken_up(&mut self) -> Option<Result<Bytes, Failure>> {
-        let asked = Instant::now();
-        if let Ok(piece) = tokio::time::timeout(STALL, self.next_or_overtaken()).await {
-            if let Some(Ok(bytes)) = &piece {
-                self.measure(asked.elapsed(), bytes.len() as u64);
-            }
+        if let Some(piece) = self.next_in_time().await {
             return piece;
         }
         self.overtaking = Overtaking::Done;
@@ -200,13 +210,34 @@ impl Transfer {
             return self.body.next().await;
         }
         self.barren += 1;
-        let elsewhere = (self.open)(self.cut());
+        let elsewhere = self.behind.open(self.cut());
         tokio::select! {
             biased;
             piece = self.body.next() => return piece,
             Some(rest) = elsewhere => self.go_on_with(rest),
         }
         self.body.next().await
+    }
+
+    /// The next piece; `None` when the transfer stands still.
+    async fn next_in_time(&mut self) -> Option<Option<Result<Bytes, Failure>>> {
+        let asked = Instant::now();
+        let patience = self.behind.patience(&self.source);
+        for limit in [patience, STALL] {
+            if let Ok(piece) =
+                tokio::time::timeout_at(asked + limit, self.next_or_overtaken()).await
+            {
+                if let Some(Ok(bytes)) = &piece {
+                    self.measure(asked.elapsed(), bytes.len() as u64, patience);
+                }
+                return Some(piece);
+            }
+            // A long pause may be nothing but a lost packet: early, somebody else is asked as often as requests are.
+            if self.behind.may_hedge(&self.source) {
+                break;
+            }
+        }
+        None
     }
 
     /// The next piece; of somebody faster, when one is found who was asked.
@@ -221,8 +252,9 @@ impl Transfer {
         };
         let asked = std::mem::replace(&mut self.overtaking, Overtaking::Done);
         if let (Some(rest), Overtaking::Asked(_, since)) = (rest, asked) {
-            let detail = format!("less than {CRAWL} bytes in {STALL:?}");
-            (self.blame)(&self.failure(Label::GoproxySlow, &detail), self.began);
+            let detail = format!("less than {CRAWL} bytes a second");
+            self.behind
+                .blame(&self.failure(Label::GoproxySlow, &detail), self.began);
             tracing::info!(from = %rest.source, offset = self.offset, "a slow transfer is overtaken");
             self.go_on_with(rest);
             self.repeated = since.freeze();
@@ -231,19 +263,20 @@ impl Transfer {
     }
 
     /// Takes note of the speed, and asks somebody else when it is too low.
-    fn measure(&mut self, waited: Duration, bytes: u64) {
+    fn measure(&mut self, waited: Duration, bytes: u64, patience: Duration) {
         let (time, sum) = (self.window.0 + waited, self.window.1 + bytes);
-        if time < STALL {
+        if time < patience.max(LEAST_CRAWL) {
             self.window = (time, sum);
             return;
         }
         self.window = (Duration::ZERO, 0);
-        if sum < CRAWL && matches!(self.overtaking, Overtaking::NotYet) {
+        let crawls = u128::from(sum) * 1000 < u128::from(CRAWL) * time.as_millis();
+        if crawls && matches!(self.overtaking, Overtaking::NotYet) {
             let cut = Cut {
                 too_slow: Some(self.source.clone()),
                 ..self.cut()
             };
-            self.overtaking = Overtaking::Asked((self.open)(cut), self.tail.clone());
+            self.overtaking = Overtaking::Asked(self.behind.open(cut), self.tail.clone());
         }
     }
 
@@ -259,7 +292,7 @@ impl Transfer {
         }
         self.barren += 1;
         self.overtaking = Overtaking::Done;
-        match (self.open)(self.cut()).await {
+        match self.behind.open(self.cut()).await {
             Some(rest) => {
                 tracing::info!(from = %rest.source, offset = self.offset, cause = %failure, "a transfer is taken up");
                 self.go_on_with(rest);

@@ -211,6 +211,28 @@ async fn a_zip_that_cannot_be_taken_up_ends_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_zip_of_which_nobody_has_the_announced_length_is_given_up_at_once() {
+    let (first, second) = (Scene::new(), Scene::new());
+    std::fs::copy(first.tree.file(ZIP), second.tree.file(ZIP)).unwrap();
+    for ranges in [true, false] {
+        for scene in [&first, &second] {
+            scene.upstream.set_ranges(ranges);
+            scene.upstream.forget();
+        }
+        first.upstream.fail_once("*", Fault::WrongLength(25));
+        let urls = [&first, &second].map(|scene| scene.upstream.url());
+        let options = Options::new(&urls.join(","));
+        let reply = options.chain().fetch_zip(&request(ZIP)).await.unwrap();
+        let (came, failure) = drain(reply).await.map(|bytes| bytes.len()).unwrap_err();
+        assert_eq!(failure.label, Label::GoproxyTruncated, "{failure}");
+        assert_eq!(came.len(), first.source(ZIP).len());
+        // Each is asked once whether it has the rest.
+        let asked = [&first, &second].map(|scene| scene.upstream.requests().len());
+        assert_eq!(asked, [2, 1], "{ranges}");
+    }
+}
+
+#[tokio::test]
 async fn a_zip_that_is_announced_as_too_large_is_not_begun() {
     let scene = Scene::new();
     scene.upstream.fail("*", Fault::WrongLength(500 << 20));
