@@ -8,6 +8,7 @@ use store::{FileKey, FileKind, Found, StoredFile};
 use upstream::{Expect, Request, Small};
 
 use crate::origin::Wanted;
+use crate::passed_over::PassedOver;
 use crate::receive::{Fetching, FileLanding, Refused};
 use crate::reply::{FileReply, SmallFile};
 use crate::shared::{Shared, name_of};
@@ -43,7 +44,7 @@ impl Depot {
         let leads_back = shared.leads_back(&key.module, &path, &context.via);
         let begin = |landing| {
             let (key, context) = (key.clone(), context.clone());
-            fetch(shared.clone(), key, context, Vec::new(), landing)
+            fetch(shared.clone(), key, context, PassedOver::default(), landing)
         };
         shared.files.join(key, context, leads_back, begin).await
     }
@@ -108,7 +109,7 @@ async fn fetch(
     shared: Arc<Shared>,
     key: FileKey,
     context: Context,
-    without: Vec<String>,
+    passed_over: PassedOver,
     mut landing: FileLanding,
 ) {
     let path = key.url_path();
@@ -138,7 +139,7 @@ async fn fetch(
             FileKind::Zip => Expect::Zip,
         },
         revalidate: None,
-        without,
+        without: Vec::new(),
         traceparent: context.traceparent.clone(),
         via: context.via.clone(),
     };
@@ -148,24 +149,30 @@ async fn fetch(
         landing,
         judging,
         request,
+        passed_over,
         request_id: context.request_id.clone(),
     };
     match fetching.ask_all().await {
         Ok(()) => {}
         Err(Unserved::Failed(error)) => fetching.landing.give(Err(error)),
         Err(Unserved::Cut) => {
-            let without = std::mem::take(&mut fetching.request.without);
+            let passed_over = std::mem::take(&mut fetching.passed_over);
             drop(fetching);
-            fetch_for_the_next(&shared, key, context, without);
+            fetch_for_the_next(&shared, key, context, passed_over);
         }
     }
 }
 
 /// Those who were cut off may ask again, and others will: asks the upstreams that are left.
-fn fetch_for_the_next(shared: &Arc<Shared>, key: FileKey, context: Context, without: Vec<String>) {
+fn fetch_for_the_next(
+    shared: &Arc<Shared>,
+    key: FileKey,
+    context: Context,
+    passed_over: PassedOver,
+) {
     let (fetching, wanted, party) = (shared.clone(), key.clone(), context.party);
     let begun = move |landing| -> BoxFuture<'static, ()> {
-        Box::pin(fetch(fetching, wanted, context, without, landing))
+        Box::pin(fetch(fetching, wanted, context, passed_over, landing))
     };
     let shared = shared.clone();
     tokio::spawn(async move { shared.files.shared().join(&key, party, begun).await });
@@ -186,6 +193,7 @@ impl Fetching {
         loop {
             let received = match self.ask().await {
                 Ok(received) => received,
+                Err(_) if self.passed_over.forgive() => continue,
                 // What was refused is told before what others said: it is no absence.
                 Err(error) => return Err(Unserved::Failed(first_refusal.unwrap_or(error))),
             };
@@ -199,13 +207,13 @@ impl Fetching {
             if !is_fault_of_the_bytes(&refused.error) {
                 return Err(Unserved::Failed(refused.error));
             }
-            self.request.without.push(refused.source);
             first_refusal.get_or_insert(refused.error);
         }
     }
 
     /// Asks the next upstream that answers.
     async fn ask(&mut self) -> Result<Result<(), Refused>, DepotError> {
+        self.request.without = self.passed_over.sources();
         let error = if self.key.kind == FileKind::Zip {
             match self.shared.ask_zip(&self.key, &self.request).await {
                 Ok(reply) => return Ok(self.receive_zip(reply).await),
@@ -221,20 +229,27 @@ impl Fetching {
             }
         };
         // Others may have said less than those that were not asked again.
-        if self.request.without.is_empty() {
+        if self.passed_over.is_empty() {
             self.shared.learn_absence(&self.request.path, &error);
         }
         Err(error)
     }
 
     fn report(&mut self, refused: &Refused) {
+        let error = refused.error.clone();
+        if self.passed_over.knows(&error) {
+            return self
+                .passed_over
+                .add(refused.source.clone(), self.key.kind, error);
+        }
         let label = refused.error.label().map(tracing::field::display);
         if is_security_event(&refused.error) {
             self.shared.refused_files.fetch_add(1, Ordering::Relaxed);
         }
         tracing::error!(file = %self.key, source = refused.source, label, error = %refused.error, "what was fetched is refused; it is neither served nor stored");
-        if refused.is_given {
-            self.request.without.push(refused.source.clone());
+        if refused.is_given || is_fault_of_the_bytes(&refused.error) {
+            let source = refused.source.clone();
+            self.passed_over.add(source, self.key.kind, error);
         }
     }
 }
@@ -304,7 +319,8 @@ mod tests {
                 .files
                 .shared()
                 .join(&key, Party::Own, move |landing| {
-                    fetch(fetching, wanted, Context::default(), Vec::new(), landing)
+                    let passed_over = PassedOver::default();
+                    fetch(fetching, wanted, Context::default(), passed_over, landing)
                 });
             begun.await.unwrap()
         };

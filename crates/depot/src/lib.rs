@@ -30,6 +30,7 @@ mod growing;
 mod moved;
 mod negative;
 mod origin;
+mod passed_over;
 mod proven;
 mod publish;
 mod pushed;

@@ -13,6 +13,7 @@ use crate::DepotError;
 use crate::degraded::in_memory;
 use crate::flight::Landing;
 use crate::growing::{GrowingFile, Progress};
+use crate::passed_over::PassedOver;
 use crate::reply::{FileReply, SmallFile};
 use crate::shared::{Origin, Shared};
 use crate::verify::{Judging, RefusedBytes};
@@ -30,6 +31,7 @@ pub(crate) struct Fetching {
     pub(crate) landing: FileLanding,
     pub(crate) judging: Option<Judging>,
     pub(crate) request: Request,
+    pub(crate) passed_over: PassedOver,
     /// For the evidence.
     pub(crate) request_id: String,
 }
@@ -50,6 +52,7 @@ impl Fetching {
             key,
             landing,
             judging,
+            passed_over,
             request_id,
             ..
         } = self;
@@ -61,8 +64,10 @@ impl Fetching {
                     shared.pin(judged.pin).await;
                 }
                 Err(error) => {
-                    let bytes = RefusedBytes::Small(reply.body);
-                    shared.set_aside(key, bytes, &error, request_id).await;
+                    if !passed_over.knows(&error) {
+                        let bytes = RefusedBytes::Small(reply.body);
+                        shared.set_aside(key, bytes, &error, request_id).await;
+                    }
                     return Err(Refused {
                         source: reply.source,
                         error,

@@ -6,7 +6,7 @@ use depot::{Depot, DepotError, FileReply, Progress, VerifyMode};
 use fault::Label;
 use goenv::private::Patterns;
 use store::FileKind;
-use testkit::{Answer, ChecksumDatabase, Module, Tree, UpstreamServer};
+use testkit::{Answer, ChecksumDatabase, Fault, Module, Tree, UpstreamServer};
 
 use crate::scene::{MOD, Scene, ZIP, assert_trouble, file, get_file, settled};
 use crate::sumdb::route;
@@ -445,4 +445,34 @@ async fn what_no_database_covers_stays_what_it_was_at_first_sight() {
         );
         stage.send(ZIP, &module.zip());
     }
+}
+
+#[tokio::test]
+async fn what_every_mirror_garbles_once_is_served_all_the_same() {
+    let module = small();
+    for (kind, path, position) in [(FileKind::Zip, ZIP, 60), (FileKind::Mod, MOD, 7)] {
+        for mirrors in [1, 2] {
+            let stage = Stage::new(&module);
+            let second = UpstreamServer::serve(stage.scene.tree.root());
+            let asked = &[&stage.scene.upstream, &second][..mirrors];
+            for mirror in asked {
+                mirror.fail_once(path, Fault::Corrupt(position));
+            }
+            let urls: Vec<String> = asked.iter().map(|mirror| mirror.url()).collect();
+            let depot = stage.scene.depot_with(&urls.join(","));
+            let right = stage.scene.source(path);
+            assert!(fetch(&depot, kind).await.unwrap() == right, "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_sends_another_sound_zip_is_not_asked_again() {
+    let module = small();
+    let stage = Stage::new(&module);
+    stage.send(ZIP, &module.clone().file("m.go", "package evil\n").zip());
+    let depot = stage.scene.depot();
+    let (_, error) = fetch(&depot, FileKind::Zip).await.unwrap_err();
+    assert_trouble(&error, Label::SumdbMismatch);
+    assert_eq!(stage.scene.upstream.count(ZIP), 1);
 }
