@@ -85,6 +85,8 @@ pub enum Fault {
     Delay(Duration),
     /// Sends so many bytes of the body, then nothing more, with the connection open.
     StallAt(u64),
+    /// Sends the body up to this byte of the file, and the rest when the server is told to release what it holds back.
+    HoldAt(u64),
     /// Sends so many bytes of the body, then resets the connection (RST).
     ResetAt(u64),
     /// Sends so many bytes of the body, then closes the connection in good order (FIN).

@@ -8,6 +8,7 @@
 //! * [`GitServer`] serves repositories over HTTP, as far away as one likes.
 //! * [`Go`] and [`Modkeep`] run the real programs, each in an environment of its own.
 //! * [`corpus`] and [`mutation_run`] give the corpora of the fuzzers, and inputs made from them, to ordinary tests.
+//! * [`Port`] keeps a port at which nobody listens.
 //! * [`script()`] writes a program that can be run at once.
 //! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
 //!
@@ -29,6 +30,7 @@ pub mod http;
 mod modkeep;
 mod module;
 mod mutate;
+mod port;
 mod process;
 mod project;
 mod schema;
@@ -45,6 +47,7 @@ pub use go::{Go, GoOutput, GoProblem};
 pub use modkeep::{Exit, Modkeep, ModkeepCommand};
 pub use module::{Module, escaped, h1, h1_of_digests};
 pub use mutate::{corpus, mutation_run};
+pub use port::Port;
 pub use process::{CpuSeconds, Memory, cpu_of_tree, memory_of};
 pub use project::{Project, ProjectShape, Selected};
 pub use schema::schema_violations;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::http;
 use crate::process::{CpuSeconds, Memory, cpu_of_tree, memory_of};
 
 /// Longer than any start or drain on a busy machine; only a fault is slower.
@@ -253,6 +254,25 @@ impl Modkeep {
         true
     }
 
+    /// How many of its requests to upstreams were no first ones: sent beside one that took more than its time, for the rest
+    /// of a zip that stood still, or to see whether an upstream answers. On a busy machine there are some; whoever counts what an upstream was asked for allows
+    /// for them.
+    pub fn second_questions(&self) -> usize {
+        let metrics = http::get(&format!("{}/metrics", self.url)).expect("modkeep answers");
+        let text = metrics.text();
+        let is_second = |series: &str| {
+            series.starts_with("modkeep_upstream_events_total{")
+                && ["hedge", "resumed", "probe"]
+                    .iter()
+                    .any(|event| series.contains(&format!("event=\"{event}\"")))
+        };
+        text.lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter(|(series, _)| is_second(series))
+            .map(|(_, count)| count.parse::<usize>().expect("a counter is a number"))
+            .sum()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -303,7 +323,7 @@ impl Modkeep {
             }
         };
         // The readers see the end of the pipes a moment later; a child of it may hold them open.
-        let until = Instant::now() + Duration::from_secs(2);
+        let until = Instant::now() + Duration::from_secs(10);
         while !(self.stdout.is_whole() && self.stderr.is_whole()) && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
         }

@@ -1,5 +1,6 @@
+use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use rustix::net::sockopt::set_socket_linger;
 
 use super::plan::{Ending, Framing, Plan, Response, plan};
-use super::{Line, Request, Shared};
+use super::{LOOK, Line, Request, Shared};
 
 /// How a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,8 +17,10 @@ pub(super) enum End {
     Reset,
 }
 
-/// Long enough for the other side of loopback to have read what was sent: a reset throws away what still waits.
+/// Long enough for the other side of loopback to have read what was sent, where nobody can tell.
 const BEFORE_RESET: Duration = Duration::from_millis(60);
+/// Whoever has not read what was sent after so long does not mean to.
+const UNREAD: Duration = Duration::from_secs(20);
 
 /// Answers the requests of one connection until one side has enough.
 pub(super) fn serve(shared: &Shared, line: &Line, stream: &TcpStream) -> End {
@@ -40,7 +43,7 @@ pub(super) fn serve(shared: &Shared, line: &Line, stream: &TcpStream) -> End {
             stream,
             number,
         };
-        if line.pause(delay) {
+        if line.pause(delay) || line.wait_while(shared, |state| state.is_held) {
             return End::Closed;
         }
         let outcome = exchange.carry_out(plan, head_only);
@@ -49,6 +52,7 @@ pub(super) fn serve(shared: &Shared, line: &Line, stream: &TcpStream) -> End {
             Ok(Outcome::KeepOpen) if !last => {}
             Ok(Outcome::Reset) => {
                 line.pause(BEFORE_RESET);
+                wait_until_read(line, stream);
                 return End::Reset;
             }
             Ok(Outcome::KeepOpen | Outcome::Close) | Err(_) => return End::Closed,
@@ -65,6 +69,41 @@ pub(super) fn close(stream: Arc<TcpStream>, end: End) {
         drop(stream.shutdown(std::net::Shutdown::Both));
     }
     drop(stream);
+}
+
+/// Waits until the program at the other end has read all that was sent: a reset throws away what still waits.
+fn wait_until_read(line: &Line, stream: &TcpStream) {
+    let until = Instant::now() + UNREAD;
+    while is_unread(stream) == Some(true) && Instant::now() < until {
+        if line.pause(LOOK) {
+            return;
+        }
+    }
+}
+
+/// Whether bytes wait at the other end of a connection, as the system tells in its table (proc(5)). `None`: the other end
+/// is not in it.
+fn is_unread(stream: &TcpStream) -> Option<bool> {
+    let ours = in_table(stream.local_addr().ok()?)?;
+    let theirs = in_table(stream.peer_addr().ok()?)?;
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    let queues = table.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let is_other_end = fields.next()? == theirs && fields.next()? == ours;
+        // Behind the state of the connection.
+        is_other_end.then(|| fields.nth(1)).flatten()
+    })?;
+    let (_, received) = queues.split_once(':')?;
+    Some(received.bytes().any(|digit| digit != b'0'))
+}
+
+/// An address as the table has it: in the machine's own order of bytes.
+fn in_table(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else {
+        return None;
+    };
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    Some(format!("{ip:08X}:{:04X}", address.port()))
 }
 
 enum Outcome {
@@ -119,8 +158,9 @@ impl Exchange<'_> {
             return Ok(Outcome::Close);
         }
         let no_body = head_only || response.status == 304 || response.status == 204;
-        self.stream.write_all(head(&response).as_bytes())?;
+        // Whoever has the answer may look what the server knows of it.
         self.note(|request| request.status = Some(response.status));
+        self.stream.write_all(head(&response).as_bytes())?;
         if no_body {
             return Ok(Outcome::KeepOpen);
         }
@@ -143,8 +183,24 @@ impl Exchange<'_> {
         let mut body = response.body.into_reader().take(limit);
         let mut block = vec![0; response.pace.map_or(1 << 16, |(bytes, _)| bytes)];
         let mut sent = 0_u64;
+        let releases = self.shared.state().releases;
+        let hold_at = response
+            .hold_at
+            .map(|at| at.saturating_sub(response.offset));
         loop {
-            let size = body.read(&mut block)?;
+            if hold_at == Some(sent)
+                && self
+                    .line
+                    .wait_while(self.shared, |state| state.releases == releases)
+            {
+                return Ok(Outcome::Close);
+            }
+            let before_hold = hold_at.and_then(|at| at.checked_sub(sent));
+            let piece = match before_hold.map(usize::try_from) {
+                Some(Ok(left @ 1..)) => left.min(block.len()),
+                _ => block.len(),
+            };
+            let size = body.read(&mut block[..piece])?;
             if size == 0 {
                 break;
             }

@@ -4,13 +4,17 @@ mod connection;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::fault::{Answer, Fault, Paths};
+use crate::port::Port;
+
+/// How often it is looked whether something has happened.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// One request that reached the server.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ pub struct Request {
     pub first_byte: Option<Instant>,
     /// When the answer was over, in whatever way.
     pub finished: Option<Instant>,
-    /// The status that was sent, if one was.
+    /// The status that is sent, if one is.
     pub status: Option<u16>,
     /// Bytes of the body that were handed to the system.
     pub body_bytes: u64,
@@ -52,7 +56,8 @@ impl Request {
 #[derive(Debug)]
 pub struct UpstreamServer {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    /// Stays its own while it is stopped.
+    port: Port,
     run: Option<Run>,
 }
 
@@ -66,6 +71,8 @@ struct Shared {
 struct State {
     rules: Vec<Rule>,
     answers: Vec<(Paths, Answer)>,
+    is_held: bool,
+    releases: usize,
     delay: Duration,
     bandwidth: Option<u64>,
     validators: bool,
@@ -150,6 +157,16 @@ impl Line {
         *stopped
     }
 
+    /// Waits while something is so, and says whether the server was stopped meanwhile.
+    fn wait_while(&self, shared: &Shared, is_so: impl Fn(&State) -> bool) -> bool {
+        while is_so(&shared.state()) {
+            if self.pause(LOOK) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn is_stopped(&self) -> bool {
         *self
             .stopped
@@ -172,6 +189,8 @@ impl UpstreamServer {
             state: Mutex::new(State {
                 rules: Vec::new(),
                 answers: Vec::new(),
+                is_held: false,
+                releases: 0,
                 delay: Duration::ZERO,
                 bandwidth: None,
                 validators: true,
@@ -182,42 +201,51 @@ impl UpstreamServer {
                 connections: 0,
             }),
         });
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback is free");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
-        let run = Some(Run::start(Arc::clone(&shared), listener));
-        Self {
+        let mut server = Self {
             shared,
-            address,
-            run,
-        }
+            port: Port::reserve(),
+            run: None,
+        };
+        server.start();
+        server
     }
 
     /// The base URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     /// The address it listens on, also while it is stopped.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// Closes the port and every connection: from now on connections are refused.
     pub fn stop(&mut self) {
         if let Some(run) = self.run.take() {
-            run.stop(self.address);
+            run.stop(self.address());
         }
     }
 
     /// Listens again, on the same port.
     pub fn start(&mut self) {
         if self.run.is_none() {
-            let listener = TcpListener::bind(self.address).expect("the port is still free");
+            let listener = TcpListener::bind(self.address()).expect("the port is its own");
             self.run = Some(Run::start(Arc::clone(&self.shared), listener));
         }
+    }
+
+    /// From now on nothing more is sent, neither answers nor the rest of those that have begun, until
+    /// [`UpstreamServer::release`]. Requests are read and counted as ever.
+    pub fn hold(&self) {
+        self.shared.state().is_held = true;
+    }
+
+    /// What was held back is sent: by [`UpstreamServer::hold`], or by a fault that holds a body in its middle.
+    pub fn release(&self) {
+        let mut state = self.shared.state();
+        state.is_held = false;
+        state.releases += 1;
     }
 
     /// Every request waits so long before the first byte of its answer.

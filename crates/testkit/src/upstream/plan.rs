@@ -25,6 +25,9 @@ pub(super) struct Response {
     pub(super) ending: Ending,
     pub(super) pace: Option<(usize, Duration)>,
     pub(super) corrupt: Option<u64>,
+    pub(super) hold_at: Option<u64>,
+    /// Where in the file the body begins.
+    pub(super) offset: u64,
 }
 
 pub(super) enum Body {
@@ -77,6 +80,8 @@ impl From<Answer> for Response {
             ending: Ending::Whole,
             pace: None,
             corrupt: None,
+            hold_at: None,
+            offset: 0,
         }
     }
 }
@@ -124,6 +129,7 @@ fn spoil(plan: Plan, fault: Fault) -> Plan {
         }
         Fault::Delay(wait) => response.wait += wait,
         Fault::StallAt(position) => response.ending = Ending::StallAt(position),
+        Fault::HoldAt(position) => response.hold_at = Some(position),
         Fault::ResetAt(position) => response.ending = Ending::ResetAt(position),
         Fault::TruncateAt(position) => response.ending = Ending::TruncateAt(position),
         Fault::WrongLength(off_by) => response.framing = Framing::Length { off_by },
@@ -282,6 +288,7 @@ fn part(mut response: Response, range: &str, len: u64) -> Response {
         };
     }
     response.status = 206;
+    response.offset = start;
     response.headers.push((
         "Content-Range".to_owned(),
         format!("bytes {start}-{}/{len}", end - 1),
