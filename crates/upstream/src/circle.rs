@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -20,6 +21,35 @@ impl Chain {
     /// the request has passed through. Nothing is fetched for that: what is under way there is asked about in turn.
     /// Gives back who says so.
     pub async fn leads_back(&self, path: &str, via: &Via) -> Option<Failure> {
+        self.circle(path, via, |http, question| {
+            async move {
+                if !http.may_be_instance() {
+                    return None;
+                }
+                http.leads_back(question).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Whether an upstream that relays a checksum database would ask for it where this request came from. Look-ups are
+    /// shared by all who wait for them and do not know who they are, so it is found out before the first of them.
+    pub async fn sumdb_leads_back(&self, name: &str, via: &Via) -> bool {
+        let path = format!("sumdb/{name}/supported");
+        let found = self.circle(&path, via, |http, question| {
+            async move { http.fetch_small(question).await.err()?.circle() }.boxed()
+        });
+        found.await.is_some()
+    }
+
+    /// Asks all upstreams at once, and gives back what the first says that would ask in a circle.
+    async fn circle(
+        &self,
+        path: &str,
+        via: &Via,
+        ask: impl for<'a> Fn(&'a HttpUpstream, &'a Request) -> BoxFuture<'a, Option<Failure>>,
+    ) -> Option<Failure> {
         if self.is_quiet() {
             return None;
         }
@@ -31,10 +61,8 @@ impl Chain {
             traceparent: None,
             via: via.clone(),
         };
-        let question = &question;
         let mut asked: FuturesUnordered<_> = (self.inner.http_upstreams())
-            .filter(|(_, http)| http.may_be_instance())
-            .map(|(_, http)| tokio::time::timeout(PATIENCE, http.leads_back(question)))
+            .map(|(_, http)| tokio::time::timeout(PATIENCE, ask(http, &question)))
             .collect();
         while let Some(said) = asked.next().await {
             if let Ok(Some(failure)) = said {
@@ -45,13 +73,20 @@ impl Chain {
     }
 }
 
+impl NoAnswer {
+    fn circle(self) -> Option<Failure> {
+        match self {
+            Self::Circle(failure) => Some(failure),
+            Self::Absent(_) | Self::NotServed | Self::Failed(_) => None,
+        }
+    }
+}
+
 impl HttpUpstream {
     async fn leads_back(&self, question: &Request) -> Option<Failure> {
         let more = HeaderMap::from_iter([(NO_FETCH, HeaderValue::from_static("true"))]);
         let response = self.send(question, more).await.ok()?;
-        match self.accept(response, question, StatusCode::OK).await {
-            Err(NoAnswer::Circle(failure)) => Some(failure),
-            _ => None,
-        }
+        let accepted = self.accept(response, question, StatusCode::OK).await;
+        accepted.err()?.circle()
     }
 }

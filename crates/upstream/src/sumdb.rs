@@ -1,19 +1,13 @@
 //! The way to a checksum database: through an upstream that relays it, else straight to its server.
 
-use std::time::Duration;
-
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use url::Url;
 
 use crate::campaign::{Entrant, run};
 use crate::chain::{Inner, outcome_of_small};
 use crate::health::Kind;
 use crate::http::{HttpUpstream, NoAnswer};
-use crate::{Chain, ChainError, Expect, Failure, Request, Small, Via};
-
-/// For an upstream to say that it would ask in a circle. One that is silent for so long is not asked by it, either.
-const LEADS_BACK: Duration = Duration::from_secs(2);
+use crate::{Chain, ChainError, Expect, Failure, Request, Small};
 
 impl Chain {
     /// Asks a checksum database. The request's path is below the database's base. `direct` is the base URL of its own
@@ -63,32 +57,6 @@ impl Chain {
                 Ok(absence) => ChainError::Absent(absence),
                 Err(failures) => ChainError::Trouble(failures),
             })
-    }
-
-    /// Whether an upstream that relays a checksum database would ask for it where this request came from. Look-ups are
-    /// shared by all who wait for them and do not know who they are, so it is found out before the first of them.
-    pub async fn sumdb_leads_back(&self, name: &str, via: &Via) -> bool {
-        if self.is_quiet() {
-            return false;
-        }
-        let question = Request {
-            path: format!("sumdb/{name}/supported"),
-            expect: Expect::Opaque,
-            revalidate: None,
-            without: Vec::new(),
-            traceparent: None,
-            via: via.clone(),
-        };
-        let question = &question;
-        let mut asked: FuturesUnordered<_> = (self.inner.http_upstreams())
-            .map(|(_, http)| tokio::time::timeout(LEADS_BACK, http.fetch_small(question)))
-            .collect();
-        while let Some(answer) = asked.next().await {
-            if matches!(answer, Ok(Err(NoAnswer::Circle(_)))) {
-                return true;
-            }
-        }
-        false
     }
 }
 
