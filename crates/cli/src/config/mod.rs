@@ -6,6 +6,7 @@
 mod effective;
 mod error;
 mod file;
+mod kind;
 mod origin;
 mod origins;
 mod resolve;
@@ -16,9 +17,10 @@ pub use effective::{
     Effective, LogFormat, LogSettings, OtlpSettings, PrefetchSettings, SumlogSettings, WarmSettings,
 };
 pub use error::ConfigError;
+pub use kind::ValueKind;
 pub use origin::Origin;
 pub use origins::{ORIGIN_KEYS, OriginKey, OriginRule};
 pub use resolve::{Resolved, ResolvedSetting, resolve, resolve_and_check};
-pub use table::{SETTINGS, Setting, ValueKind};
+pub use table::{SETTINGS, Setting};
 pub(crate) use value::rate as parse_rate;
 pub(crate) use value::secret;
