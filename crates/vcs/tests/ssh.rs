@@ -9,7 +9,7 @@
 mod harm;
 mod support;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,11 +19,13 @@ use fault::Label;
 use goenv::netrc::Secret;
 use harm::{large, zip};
 use support::{Forge, Pages, Workplace};
+use testkit::Port;
 use vcs::{KnownHosts, RemoteOptions, SshOptions};
 
 struct Sshd {
     child: Child,
     folder: tempfile::TempDir,
+    _reserved: Port,
     port: u16,
     user: String,
 }
@@ -49,9 +51,8 @@ impl Sshd {
                 return None;
             }
         }
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let reserved = Port::reserve();
+        let port = reserved.address().port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\n",
             at("host").display(),
@@ -69,11 +70,12 @@ impl Sshd {
         let name = Command::new("id").arg("-un").output().ok()?.stdout;
         let server = Self {
             child,
+            _reserved: reserved,
             port,
             user: String::from_utf8(name).ok()?.trim().to_owned(),
             folder,
         };
-        for _ in 0..50 {
+        for _ in 0..1200 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Some(server);
             }

@@ -51,7 +51,7 @@ async fn what_does_not_exist_is_asked_for_once_in_a_while() {
 #[tokio::test]
 async fn an_absence_is_believed_no_longer_than_it_is_set() {
     let mut scene = Scene::new();
-    scene.settings.absent_ttl = Duration::from_millis(150);
+    scene.settings.absent_ttl = Duration::from_secs(2);
     scene.upstream.fail("*", Fault::status(410));
     let depot = scene.depot();
     get_small(&depot, FileKind::Mod).await.unwrap_err();
@@ -60,7 +60,7 @@ async fn an_absence_is_believed_no_longer_than_it_is_set() {
     let mut asked = 0;
     while get_small(&depot, FileKind::Mod).await.is_err() {
         asked += 1;
-        assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(began.elapsed() < Duration::from_mins(1));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(asked > 0, "it was believed for a while");

@@ -18,10 +18,11 @@ async fn ask(depot: &Depot, key: &AnswerKey) -> Result<AnswerReply, DepotError> 
         .await
 }
 
-/// A scene whose answers are never fresh.
+/// A scene whose answers are never fresh, and where a refresh is waited for however long it takes.
 fn restless() -> Scene {
     let mut scene = Scene::new();
     scene.settings.ttl = Duration::ZERO;
+    scene.settings.stale_wait = Duration::from_mins(1);
     scene
 }
 
@@ -144,7 +145,7 @@ async fn in_an_outage_the_last_answer_is_given_with_the_reason() {
 
 #[tokio::test]
 async fn nobody_waits_long_for_a_refresh_that_hangs() {
-    let scene = restless();
+    let scene = Scene::new();
     let depot = scene.depot();
     keep(&depot, &list(), "v0.9.0\n", Timestamp::now() - 1.hour());
     scene.upstream.fail("*", Fault::Hang);
@@ -164,10 +165,11 @@ async fn nobody_waits_long_for_a_refresh_that_hangs() {
 async fn a_slow_refresh_is_there_for_those_who_ask_later() {
     let mut scene = Scene::new();
     scene.settings.stale_wait = Duration::from_millis(20);
-    scene.upstream.set_delay(Duration::from_millis(200));
+    scene.upstream.hold();
     let depot = scene.depot();
     keep(&depot, &list(), "v0.9.0\n", Timestamp::now() - 1.hour());
     assert_eq!(ask(&depot, &list()).await.unwrap().body, "v0.9.0\n");
+    scene.upstream.release();
     settled(&depot).await;
     let reply = ask(&depot, &list()).await.unwrap();
     assert_eq!(reply.body, "v1.0.0\n");

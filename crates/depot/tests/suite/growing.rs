@@ -7,10 +7,15 @@ use fault::Label;
 use store::FileKind;
 use testkit::{Fault, Module};
 
-use crate::scene::{Scene, ZIP, assert_trouble, file, get_file, settled};
+use crate::scene::{
+    Scene, ZIP, assert_nothing_unfinished, assert_trouble, file, get_file, settled,
+};
 
 /// What no client may have before the whole is checked.
 const HELD_BACK: u64 = 32 * 1024;
+
+/// Longer than an upstream that goes on is ever silent, and short enough to be waited for.
+const STALL: Duration = Duration::from_secs(2);
 
 async fn begin(depot: &Depot) -> GrowingFile {
     match get_file(depot, &file(FileKind::Zip)).await.unwrap() {
@@ -84,7 +89,8 @@ async fn the_first_bytes_do_not_wait_for_the_last() {
 
 #[tokio::test]
 async fn the_end_is_held_back_until_the_whole_is_checked() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
+    scene.idle = STALL;
     // Else the rest is asked for.
     scene.upstream.set_ranges(false);
     scene
@@ -130,7 +136,7 @@ async fn the_end_is_held_back_until_the_whole_is_checked() {
         assert!(!bytes.is_empty() && whole.starts_with(&bytes), "{fault:?}");
         settled(&depot).await;
         assert!(!scene.stored(ZIP).exists(), "{fault:?}");
-        assert_eq!(fs::read_dir(scene.data().join("tmp")).unwrap().count(), 0);
+        assert_nothing_unfinished(&scene).await;
     }
     scene.upstream.heal();
     let (bytes, _) = follow(begin(&depot).await).await;
@@ -139,7 +145,8 @@ async fn the_end_is_held_back_until_the_whole_is_checked() {
 
 #[tokio::test]
 async fn of_a_small_zip_nothing_is_given_before_it_is_whole() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
+    scene.idle = STALL;
     scene
         .tree
         .add(&Module::new("example.com/m", "v1.0.0").file("a.go", "package a\n"));

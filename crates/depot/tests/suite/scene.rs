@@ -20,6 +20,8 @@ pub(crate) struct Scene {
     pub(crate) tree: Tree,
     pub(crate) upstream: UpstreamServer,
     pub(crate) settings: Settings,
+    /// After so long without a byte an upstream is given up.
+    pub(crate) idle: Duration,
     folder: TempDir,
 }
 
@@ -37,6 +39,7 @@ impl Scene {
             tree,
             upstream,
             settings: Settings::default(),
+            idle: PATIENCE,
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -48,7 +51,7 @@ impl Scene {
 
     pub(crate) fn depot_with(&self, list: &str) -> Depot {
         let store = Store::open(&self.data()).unwrap();
-        Depot::new(store, chain(list), self.settings.clone())
+        Depot::new(store, chain_with(list, self.idle), self.settings.clone())
     }
 
     /// A depot whose store is another one, in front of the same upstream.
@@ -72,20 +75,27 @@ impl Scene {
     }
 }
 
-/// A chain that is given up after half a second without a byte.
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A chain that is patient.
 pub(crate) fn chain(list: &str) -> Chain {
+    chain_with(list, PATIENCE)
+}
+
+fn chain_with(list: &str, idle: Duration) -> Chain {
     Chain::new(ChainOptions {
         list: ProxyList::parse(list).unwrap(),
         http_proxies: HttpProxyRules::from_environment(&Environment::from_pairs([("", ""); 0])),
         netrc: Netrc::default(),
         names: upstream::NameServers::default(),
         limits: Limits {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(10),
-            idle: Duration::from_millis(500),
+            connect: PATIENCE,
+            first_byte: PATIENCE,
+            idle,
             low_speed: 1,
-            small: Duration::from_secs(10),
-            deadline: Duration::from_secs(10),
+            small: PATIENCE,
+            deadline: PATIENCE,
             outage: Duration::ZERO,
         },
         first_is_authoritative: false,
@@ -148,11 +158,24 @@ pub(crate) fn assert_trouble(error: &DepotError, label: Label) {
 
 /// Waits until no fetch is under way: then everything that was to be stored is.
 pub(crate) async fn settled(depot: &Depot) {
-    let limit = tokio::time::Instant::now() + Duration::from_secs(20);
+    let limit = tokio::time::Instant::now() + Duration::from_mins(1);
     while depot.in_flight() > 0 {
         assert!(
             tokio::time::Instant::now() < limit,
             "a fetch goes on and on"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until no file of the store is half written. What was proven is written down beside the answers.
+pub(crate) async fn assert_nothing_unfinished(scene: &Scene) {
+    let folder = scene.data().join("tmp");
+    let limit = tokio::time::Instant::now() + Duration::from_mins(1);
+    while fs::read_dir(&folder).unwrap().count() > 0 {
+        assert!(
+            tokio::time::Instant::now() < limit,
+            "something was left behind"
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -8,7 +8,9 @@ use goenv::private::Patterns;
 use store::FileKind;
 use testkit::{Answer, ChecksumDatabase, Fault, Module, Tree, UpstreamServer};
 
-use crate::scene::{MOD, Scene, ZIP, assert_trouble, file, get_file, settled};
+use crate::scene::{
+    MOD, Scene, ZIP, assert_nothing_unfinished, assert_trouble, file, get_file, settled,
+};
 use crate::sumdb::route;
 
 /// The scene's module, small and large.
@@ -98,8 +100,7 @@ async fn assert_refused(stage: &Stage, kind: FileKind, case: &str) -> DepotError
     let path = if kind == FileKind::Zip { ZIP } else { MOD };
     assert!(!stage.scene.stored(path).exists(), "{case}: stored");
     assert!(tree.exists());
-    let left = std::fs::read_dir(stage.scene.data().join("tmp")).unwrap();
-    assert_eq!(left.count(), 0, "{case}: something was left behind");
+    assert_nothing_unfinished(&stage.scene).await;
     last.unwrap()
 }
 

@@ -251,7 +251,7 @@ async fn what_is_no_mirror_is_named_by_its_hop() {
     let expired = tls(&authority, "b.mirrors.test", Flaw::Expired, backend).await;
     let other = tls(&authority, "c.mirrors.test", Flaw::OtherName, backend).await;
     let good = tls(&authority, "d.mirrors.test", Flaw::None, backend).await;
-    let refused = closed().await;
+    let refused = closed();
     scene.server_at(&format!("https://b.mirrors.test:{}", expired.port()));
     scene.server_at(&format!("https://c.mirrors.test:{}", other.port()));
     scene.server_at(&format!("https://d.mirrors.test:{}", good.port()));

@@ -32,7 +32,7 @@ fn fact<'a>(diagnosis: &'a Diagnosis, check: Check, name: &str) -> Option<&'a st
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_only_this_resolver_gives_is_told() {
     let mut scene = Scene::well().await;
-    let dead = closed().await;
+    let dead = closed();
     scene.proxy_at("proxy.golang.org", dead);
     scene.others = others(
         "proxy.golang.org",

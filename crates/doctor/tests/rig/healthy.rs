@@ -52,7 +52,7 @@ fn table() -> Vec<(&'static str, Build)> {
             scene.names.clear();
         }),
         setup!("NO_PROXY keeps a dead proxy out", |scene| {
-            let dead = closed().await;
+            let dead = closed();
             scene.set("HTTPS_PROXY", &format!("http://{dead}"));
             scene.set("NO_PROXY", ".rig.test");
         }),

@@ -60,7 +60,7 @@ async fn a_fix_that_helps_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_is_mended_out_of_its_own_servers() {
     let mut scene = Scene::well().await;
-    let dead = closed().await;
+    let dead = closed();
     let file = scene.in_file(|chain| format!("http://{dead},{chain}"));
     let before = scene.diagnose(LIMIT).await;
     assert_eq!(before.verdict.health, Health::Broken);
@@ -80,7 +80,7 @@ async fn a_chain_is_mended_out_of_its_own_servers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fix_that_does_not_help_is_taken_back() {
     let mut scene = Scene::well().await;
-    let dead = closed().await;
+    let dead = closed();
     let file = scene.in_file(|chain| format!("http://{dead},{chain}"));
     let text = read(&file);
     let before = scene.diagnose(LIMIT).await;

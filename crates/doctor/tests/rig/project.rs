@@ -129,7 +129,7 @@ async fn what_the_cache_has_is_not_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_server_is_not_asked_for_every_module() {
     let mut scene = Scene::well().await;
-    let dead = closed().await;
+    let dead = closed();
     scene.set("GOPROXY", &format!("http://{dead}"));
     let requires: Vec<String> = (0..200)
         .map(|n| format!("example.com/m{n}@v1.0.0"))

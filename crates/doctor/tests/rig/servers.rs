@@ -155,8 +155,12 @@ pub(crate) async fn rude(manner: Rude) -> SocketAddr {
 }
 
 /// A port where nothing listens.
-pub(crate) async fn closed() -> SocketAddr {
-    listen().await.1
+pub(crate) fn closed() -> SocketAddr {
+    let port = testkit::Port::reserve();
+    let address = port.address();
+    // For as long as the test's process lives.
+    std::mem::forget(port);
+    address
 }
 
 /// An HTTP proxy: every name is this machine to it. With `refusal`, it answers every request so.

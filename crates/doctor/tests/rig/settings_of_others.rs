@@ -42,8 +42,8 @@ async fn the_proxy_that_browsers_use_is_named_when_nothing_gets_out_without_it()
     let mut scene = Scene::well().await;
     let proxy = http_proxy(None).await;
     auto_config(&mut scene, proxy);
-    let inside = format!("https://in.inside.test:{}", closed().await.port());
-    scene.proxy_at("proxy.golang.org", closed().await);
+    let inside = format!("https://in.inside.test:{}", closed().port());
+    scene.proxy_at("proxy.golang.org", closed());
     scene.name("in.inside.test", Dns::here());
     let chain = format!("{}|{inside}", scene.get("GOPROXY"));
     scene.set("GOPROXY", &chain);
@@ -72,7 +72,7 @@ async fn a_file_that_agrees_with_go_or_cannot_be_read_is_no_fault() {
     scene.set("HTTPS_PROXY", &format!("http://{proxy}"));
     scene.auto_configs = vec![
         "/nonexistent/proxy.pac".to_owned(),
-        format!("http://{}/proxy.pac", closed().await),
+        format!("http://{}/proxy.pac", closed()),
     ];
     let diagnosis = scene.diagnose(LIMIT).await;
     assert_eq!(

@@ -96,7 +96,10 @@ impl Scene {
     fn asked(&self) -> Vec<String> {
         let requests = self.upstream.requests().into_iter();
         let paths = requests.map(|request| request.path);
-        paths.filter(|path| path.ends_with(".mod")).collect()
+        let mut asked: Vec<String> = paths.filter(|path| path.ends_with(".mod")).collect();
+        // What is long in coming is asked for twice.
+        asked.dedup();
+        asked
     }
 
     fn count(&self, name: &str) -> usize {
@@ -149,7 +152,7 @@ async fn each_client_has_its_share_of_what_is_fetched_ahead() {
     begin(&prefetch, 2, "small", 4);
     scene
         .until("the small one is fetched", |scene| {
-            scene.count("small") == 4
+            scene.count("small") >= 4
         })
         .await;
     let asked = scene.asked();
@@ -159,7 +162,7 @@ async fn each_client_has_its_share_of_what_is_fetched_ahead() {
     assert!(last.unwrap() <= 8, "{asked:?}");
     scene
         .until("the large one is fetched, too", |scene| {
-            scene.count("large") == 60
+            scene.count("large") >= 60
         })
         .await;
 }
@@ -183,13 +186,13 @@ async fn nothing_more_is_fetched_for_a_client_that_has_left_until_it_comes_back(
     let _stays = prefetch.present(address(2));
     begin(&prefetch, 2, "stays", 10);
     scene
-        .until("the other is served", |scene| scene.count("stays") == 10)
+        .until("the other is served", |scene| scene.count("stays") >= 10)
         .await;
     // What had begun came to its end.
     assert!(scene.count("left") <= before + 1, "{:?}", scene.asked());
     let _back = prefetch.present(address(1));
     scene
-        .until("the rest is fetched", |scene| scene.count("left") == 30)
+        .until("the rest is fetched", |scene| scene.count("left") >= 30)
         .await;
 }
 
@@ -204,7 +207,7 @@ async fn clients_go_before_what_is_fetched_ahead_for_others() {
         ..depot::Settings::default()
     };
     let scene = scene_with(&[("ahead", 20), ("wanted", 1)], settings);
-    scene.upstream.set_delay(Duration::from_millis(50));
+    scene.upstream.hold();
     let prefetch = Prefetch::start(scene.depot.clone(), one_at_a_time());
     let _here = prefetch.present(address(1));
     begin(&prefetch, 1, "ahead", 20);
@@ -213,7 +216,6 @@ async fn clients_go_before_what_is_fetched_ahead_for_others() {
             scene.count("ahead") > 0
         })
         .await;
-    let before = scene.count("ahead");
     let key = FileKey {
         module: ModulePath::new("example.com/wanted/d0").unwrap(),
         version: Version::new("v1.0.0").unwrap(),
@@ -223,16 +225,21 @@ async fn clients_go_before_what_is_fetched_ahead_for_others() {
         party: depot::Party::Client(address(2)),
         ..depot::Context::default()
     };
-    let asked = scene
-        .depot
-        .file(&key, depot::FetchMode::Allowed, &context)
-        .await;
-    assert!(asked.is_ok());
+    let wanted = scene.depot.file(&key, depot::FetchMode::Allowed, &context);
+    let released = async {
+        scene
+            .until("the client waits for its turn", |scene| {
+                scene.depot.waiting() > 0
+            })
+            .await;
+        scene.upstream.release();
+    };
+    assert!(tokio::join!(wanted, released).0.is_ok());
     // What was under way came to its end, and nothing else before it.
     let asked = scene.asked();
     let turn = asked
         .iter()
         .position(|path| path.contains("/wanted/d0/"))
         .unwrap();
-    assert!(turn <= before + 1, "{asked:?}");
+    assert!(turn <= 1, "{asked:?}");
 }

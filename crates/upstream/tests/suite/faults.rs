@@ -119,7 +119,8 @@ async fn each_limit_ends_what_it_is_for() {
         assert_says(&failure, Label::GoproxySlow, words);
         assert!(failure.is_timeout());
         assert!(began.elapsed() >= SHORT, "{fault:?}");
-        assert!(began.elapsed() < Duration::from_secs(5), "{fault:?}");
+        // The others are longer than that.
+        assert!(began.elapsed() < PATIENT.idle, "{fault:?}");
         scene.upstream.heal();
     }
     // Slow is not too slow, and each limit is for its own.

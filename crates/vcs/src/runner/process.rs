@@ -465,7 +465,7 @@ mod tests {
         assert!(try_lock().is_err());
         running.abort();
         let _aborted = running.await;
-        for _ in 0..50 {
+        for _ in 0..1200 {
             if try_lock().is_ok() {
                 return;
             }

@@ -66,7 +66,7 @@ pub(super) fn table() -> Vec<Scenario> {
             );
         }),
         scenario!("redirected to a dead host", TcpRefused, PLENTY, |scene| {
-            let dead = closed().await;
+            let dead = closed();
             scene.name("storage.rig.test", Dns::here());
             fails(
                 scene,

@@ -42,7 +42,7 @@ pub(super) fn table() -> Vec<Scenario> {
             HttpproxyRefused,
             PLENTY,
             |scene| {
-                let proxy = closed().await;
+                let proxy = closed();
                 through(scene, "http", proxy);
             }
         ),

@@ -29,7 +29,7 @@ pub(super) fn table() -> Vec<Scenario> {
             DnsNoResolver,
             PLENTY,
             |scene| {
-                scene.resolvers = Some(vec![closed().await]);
+                scene.resolvers = Some(vec![closed()]);
             }
         ),
         scenario!(
@@ -56,7 +56,7 @@ pub(super) fn table() -> Vec<Scenario> {
             DnsPoisoned,
             PLENTY,
             |scene| {
-                let dead = closed().await;
+                let dead = closed();
                 scene.proxy_at("proxy.golang.org", dead);
             }
         ),
@@ -65,14 +65,14 @@ pub(super) fn table() -> Vec<Scenario> {
             DnsPoisoned,
             PLENTY,
             |scene| {
-                let dead = closed().await;
+                let dead = closed();
                 scene.proxy_at("goproxy.cn", dead);
                 scene.names.clear();
                 "127.0.0.1 goproxy.cn\n".clone_into(&mut scene.hosts);
             }
         ),
         scenario!("refused", TcpRefused, PLENTY, |scene| {
-            let dead = closed().await;
+            let dead = closed();
             scene.proxy_at(PROXY, dead);
         }),
         scenario!("reset in the handshake", TcpReset, PLENTY, |scene| {

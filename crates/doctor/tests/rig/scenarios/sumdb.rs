@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 pub(super) fn table() -> Vec<Scenario> {
     vec![
         scenario!("the database is dead", SumdbUnreachable, PLENTY, |scene| {
-            let dead = closed().await;
+            let dead = closed();
             let setting = format!("{} https://127.0.0.1:{}", scene.get("GOSUMDB"), dead.port());
             scene.set("GOSUMDB", &setting);
         }),
