@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use testkit::{Fault, Module, Tree, UpstreamServer};
+use testkit::{Fault, Module, Port, Tree, UpstreamServer};
 
 struct Scene {
     upstream: UpstreamServer,
@@ -178,9 +178,8 @@ fn a_fix_that_helps_is_kept() {
 fn a_fix_that_does_not_help_is_taken_back() {
     let scene = Scene::new();
     // The other server of the chain answers while the first look is taken and not afterwards.
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = dead.local_addr().unwrap();
-    drop(dead);
+    let dead = Port::reserve();
+    let address = dead.address();
     let settings = format!("GOPROXY=http://{address},{}\n", scene.upstream.url());
     let mut command = scene.with_file(&settings, &["--fix"]);
     let mut child = command.spawn().unwrap();

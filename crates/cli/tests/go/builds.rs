@@ -3,7 +3,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use testkit::{Go, Module, Selected, escaped, http};
+use testkit::{Go, Modkeep, Module, Selected, escaped, http};
 
 use crate::scene::{Scene, go_through};
 
@@ -18,9 +18,9 @@ fn a_project_of_a_hundred_modules_builds_with_and_then_without_the_upstream() {
     go.run(&folder, &["mod", "verify"]).expect_success();
     for Selected { path, version } in scene.project.selected() {
         let zip = format!("/{}/@v/{}.zip", escaped(&path), escaped(&version));
-        assert_eq!(scene.upstream.count(zip.as_str()), 1, "{zip}");
+        assert!(scene.upstream.count(zip.as_str()) > 0, "{zip}");
     }
-    assert_eq!(scene.upstream.count("*.zip"), 120);
+    assert_fetched_once(&scene, &modkeep, 120);
 
     scene.upstream.stop();
     let go = go_through(&modkeep);
@@ -63,14 +63,7 @@ fn thirty_clients_at_once_cost_the_upstream_one_fetch_of_each_file() {
             });
         }
     });
-    let counts = scene.upstream.counts();
-    assert!(
-        counts.keys().filter(|path| path.ends_with(".zip")).count() == 25,
-        "{counts:?}"
-    );
-    for (path, count) in counts {
-        assert_eq!(count, 1, "{path}");
-    }
+    assert_fetched_once(&scene, &modkeep, 25);
 }
 
 #[test]
@@ -142,6 +135,15 @@ fn a_module_of_a_language_that_is_not_there_yet_is_served_as_it_is() {
         ask(go_through(&modkeep)),
         ask(Go::find().proxy(&scene.upstream.url()))
     );
+}
+
+/// So many zips were fetched, and no file twice, but for what a server asks again because an answer is long in coming.
+pub(crate) fn assert_fetched_once(scene: &Scene, modkeep: &Modkeep, zips: usize) {
+    let counts = scene.upstream.counts();
+    let paths = counts.keys().filter(|path| path.ends_with(".zip"));
+    assert_eq!(paths.count(), zips, "{counts:?}");
+    let more = counts.values().sum::<usize>() - counts.len();
+    assert!(more <= modkeep.second_questions(), "{counts:?}");
 }
 
 fn write(folder: &Path, name: &str, text: &str) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Modkeep, ModkeepCommand, Module, Tree, UpstreamServer, http};
 
+use crate::builds::assert_fetched_once;
 use crate::scene::{BINARY, Scene, go_through, isolated};
 
 /// A `modkeep` that fetches ahead.
@@ -49,11 +50,7 @@ fn a_download_finds_most_files_fetched_ahead_and_little_is_wasted() {
     );
     // Nearly every .info and .zip, whatever the go.mod files came to.
     assert!(files > 200 && used * 10 >= files * 8, "{used} of {files}");
-    // Small files may be asked for twice where the first answer is slow.
-    for (path, count) in scene.upstream.counts() {
-        assert!(count == 1 || !path.ends_with(".zip"), "{path}: {count}");
-    }
-    assert_eq!(scene.upstream.count("*.zip"), 120);
+    assert_fetched_once(&scene, &modkeep, 120);
 }
 
 #[test]
@@ -86,7 +83,7 @@ fn names_that_are_private_or_known_to_private_modules_only_are_sent_nowhere() {
     let reply = http::get(&format!("{}/example.com/a/@v/v1.0.0.mod", modkeep.url())).unwrap();
     assert_eq!(reply.status, 200);
     wait_until("the public requirement is fetched ahead", || {
-        upstream.count("/example.com/b/@v/v1.0.0.mod") == 1
+        upstream.count("/example.com/b/@v/v1.0.0.mod") > 0
     });
     let asked = upstream.requests();
     assert!(

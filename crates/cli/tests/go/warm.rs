@@ -1,10 +1,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use testkit::{Go, ModkeepCommand, Module, Selected, Tree, UpstreamServer, escaped};
+use testkit::{Go, ModkeepCommand, Module, Port, Selected, Tree, UpstreamServer, escaped};
 
 use crate::scene::{BINARY, Scene, file_url, go_through, isolated};
 
@@ -260,18 +259,9 @@ fn a_server_warms_the_configured_projects_by_itself() {
         // What a client might ask for beyond what it needs is not warmed.
         .env("MODKEEP_PREFETCH_ENABLED", "false")
         .start();
-    let began = Instant::now();
-    while !modkeep
-        .stderr()
-        .contains("the configured projects were warmed")
-    {
-        assert!(
-            began.elapsed() < Duration::from_mins(1),
-            "{}",
-            modkeep.stderr()
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
+    let warmed = "the configured projects were warmed";
+    let is_warmed = modkeep.says_within(warmed, Duration::from_mins(1));
+    assert!(is_warmed, "{}", modkeep.stderr());
     assert_eq!(upstream.count("*.zip"), 15);
     upstream.forget();
     let copy = scene.checkout("copy");
@@ -283,9 +273,8 @@ fn a_server_warms_the_configured_projects_by_itself() {
 fn a_server_that_is_not_there_cannot_be_warmed() {
     let scene = Scene::with_modules(31, 5);
     let folder = scene.checkout("app");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", port.local_addr().unwrap());
-    drop(port);
+    let port = Port::reserve();
+    let url = format!("http://{}", port.address());
     let output = Command::new(BINARY)
         .env("GOENV", "off")
         .args(["warm", "--server", &url])

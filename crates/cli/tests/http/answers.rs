@@ -53,7 +53,9 @@ fn assert_refused(reply: &Reply, class: &str, what: &str) {
 fn assert_well(scene: &Scene, modkeep: &Modkeep) {
     scene.upstream.heal();
     for path in PATHS {
-        assert!(modkeep.get(path).body == scene.source(path), "{path}");
+        let reply = modkeep.get(path);
+        let is_right = reply.complete && reply.body == scene.source(path);
+        assert!(is_right, "{path}: {} {}", reply.status, modkeep.stderr());
     }
 }
 
@@ -123,7 +125,8 @@ fn an_answer_that_ends_early_is_refused_or_cut() {
 #[test]
 fn an_answer_that_stops_in_the_middle_is_not_waited_for_long() {
     let scene = Scene::new();
-    let settings = [("upstreams.idle-timeout", "1s"), ("cache.ttl", "0s")];
+    // Longer than an upstream that is well is silent, on a busy machine either.
+    let settings = [("upstreams.idle-timeout", "1500ms"), ("cache.ttl", "0s")];
     let modkeep = scene.start_with(&settings);
     let began = Instant::now();
     scene.upstream.fail("*", Fault::StallAt(3));
@@ -133,7 +136,8 @@ fn an_answer_that_stops_in_the_middle_is_not_waited_for_long() {
         assert!(!scene.stored(path).exists(), "{path}");
     }
     cut(&scene, &modkeep, &Fault::StallAt(150_000));
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    // With ten seconds, as by default, it would take longer.
+    assert!(began.elapsed() < SOON * 2 / 3, "{:?}", began.elapsed());
     assert_well(&scene, &modkeep);
 }
 

@@ -115,7 +115,7 @@ fn with_a_full_disk_everything_is_passed_on_and_kept_when_there_is_room_again() 
         assert_eq!((reply.status, reply.complete), (200, true));
         assert!(reply.body == scene.source(BIG));
     }
-    assert_eq!(scene.upstream.count(BIG), 2);
+    scene.assert_asked(&modkeep, BIG, 2);
     assert_read_only(&modkeep, true);
     let told = crate::doctor::diagnosis(&modkeep);
     let causes = told["causes"].as_array().unwrap();

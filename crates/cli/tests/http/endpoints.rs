@@ -68,7 +68,7 @@ fn what_is_fetched_and_what_is_stored_are_the_bytes_of_the_upstream() {
             Some(etag).filter(|_| path != ZIP),
             "{path}"
         );
-        assert_eq!(scene.upstream.count(path), 1, "{path}");
+        scene.assert_asked(&modkeep, path, 1);
     }
 }
 
@@ -90,7 +90,7 @@ fn head_says_what_get_would_say() {
         }
         assert_eq!(head.header("ETag"), stored.header("ETag"), "{path}");
         assert!(stored.body == scene.source(path), "{path}");
-        assert_eq!(scene.upstream.count(path), 1, "{path}");
+        scene.assert_asked(&modkeep, path, 1);
     }
     let absent = modkeep.head("/example.com/none/@v/list");
     assert_eq!((absent.status, absent.body.len()), (404, 0));

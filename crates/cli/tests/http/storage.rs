@@ -39,7 +39,7 @@ fn assert_mended(scene: &Scene, modkeep: &Modkeep, path: &str) {
     let reply = modkeep.get_anew(path);
     assert_eq!((reply.status, reply.complete), (200, true), "{path}");
     assert!(reply.body == scene.source(path), "{path}");
-    assert_eq!(scene.upstream.count(path), 1, "{path}");
+    scene.assert_asked(modkeep, path, 1);
     let reply = modkeep.get_stored(path);
     assert!(reply.body == scene.source(path), "{path}");
     assert!(fs::read(scene.stored(path)).unwrap() == scene.source(path));

@@ -1,13 +1,16 @@
 //! A real ssh server on loopback.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use testkit::Port;
+
 pub(crate) struct Sshd {
     child: Child,
     folder: PathBuf,
+    _reserved: Port,
     pub(crate) port: u16,
     pub(crate) user: String,
 }
@@ -34,9 +37,8 @@ impl Sshd {
                 });
             assert!(made.success());
         }
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let reserved = Port::reserve();
+        let port = reserved.address().port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\n",
             at("host").display(),
@@ -56,11 +58,12 @@ impl Sshd {
         let name = Command::new("id").arg("-un").output().unwrap().stdout;
         let server = Self {
             child,
+            _reserved: reserved,
             port,
             user: String::from_utf8(name).unwrap().trim().to_owned(),
             folder,
         };
-        for _ in 0..200 {
+        for _ in 0..1200 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return server;
             }

@@ -266,11 +266,11 @@ fn what_is_served_enters_the_log_without_anybody_asking() {
         download(&go, module).expect_success();
     }
     eventually("five records", || size_of(&server) == 5);
-    let metrics = get(&server, "/metrics").text();
-    assert!(
-        metrics.contains("modkeep_sumlog_records_total 5"),
-        "{metrics}"
-    );
+    let metrics = || get(&server, "/metrics").text();
+    eventually("counting five records", || {
+        metrics().contains("modkeep_sumlog_records_total 5")
+    });
+    let metrics = metrics();
     assert!(
         metrics.contains("modkeep_sumlog_contradictions_total 0"),
         "{metrics}"
