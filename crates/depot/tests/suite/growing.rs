@@ -15,7 +15,7 @@ use crate::scene::{
 const HELD_BACK: u64 = 32 * 1024;
 
 /// Longer than an upstream that goes on is ever silent, and short enough to be waited for.
-const STALL: Duration = Duration::from_secs(2);
+const STALL: Duration = Duration::from_millis(1500);
 
 async fn begin(depot: &Depot) -> GrowingFile {
     match get_file(depot, &file(FileKind::Zip)).await.unwrap() {
