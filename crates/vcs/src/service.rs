@@ -241,13 +241,14 @@ impl Vcs {
         let listed = resolver.versions(query.prefix()).await?;
         let mut origin = Some(listed.origin);
         let selected = select(&resolver, &query, &listed.list, &allowed).await?;
+        let mut newest = None;
         let revision = match selected {
             Selection::Version(version) => version.to_string(),
             Selection::Current(current) => current,
             Selection::Latest => match resolver.tip().await {
                 Ok(tip) if query.accepts(&tip.version) && allowed(&tip.version) => {
                     origin = merge(origin.as_ref(), tip.origin.as_ref());
-                    tip.version
+                    newest.insert(tip).version.clone()
                 }
                 Err(error) if !error.is_absence() => return Err(error),
                 _ => match query.fallback(&allowed)? {
@@ -258,7 +259,11 @@ impl Vcs {
                 },
             },
         };
-        let mut found = resolver.stat(&revision).await?;
+        // What was just found is not asked for by its version: it would be found by another name.
+        let mut found = match newest {
+            Some(tip) => tip,
+            None => resolver.stat(&revision).await?,
+        };
         origin = merge(origin.as_ref(), found.origin.as_ref());
         let time = found.time.as_ref().map(gomod::info::RevTime::timestamp);
         if let Some(current) = time.and_then(|time| query.keeps_current(time))

@@ -215,7 +215,7 @@ async fn fossil_gives_versions_for_its_check_ins() {
     let repository: PathBuf = folder.path().join("f.fossil");
     let (_forge, workplace, module) =
         workplace("fossil", &format!("file://{}", repository.display()));
-    // As for go, its tags are no versions.
+    // As for go, its tags are not listed, and found by their names.
     assert!(
         workplace
             .vcs
@@ -234,7 +234,11 @@ async fn fossil_gives_versions_for_its_check_ins() {
         assert_eq!(found.version, latest.version, "{revision}");
     }
     let tag = Revision::new("v1.0.0").unwrap();
-    let error = workplace.vcs.info(&module, &tag).await.unwrap_err();
+    let tagged = workplace.vcs.info(&module, &tag).await.unwrap();
+    assert_eq!(tagged.version, "v1.0.0");
+    assert_eq!(tagged.origin.unwrap().hash, hash);
+    let none = Revision::new("v1.0.1").unwrap();
+    let error = workplace.vcs.info(&module, &none).await.unwrap_err();
     assert!(error.is_absence(), "{error}");
     assert_eq!(
         files(&workplace, &module, &latest.version).await,

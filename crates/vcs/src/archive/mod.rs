@@ -14,6 +14,7 @@ use modzip::{Created, MemoryFile, Metadata, SourceFile};
 
 use crate::error::Error;
 use crate::resolve::{LICENSE, Place, Resolver};
+use crate::system::VersionControl;
 
 /// A file of the module.
 enum ModuleFile {
@@ -76,8 +77,9 @@ async fn write(
         code.file(&commit.id, LICENSE).await?
     };
     let module = module.clone();
+    let has_links_as_files = code.system() == VersionControl::Bazaar;
     let work = move || {
-        let mut files = module_files(&Arc::new(archive), &directory)?;
+        let mut files = module_files(&Arc::new(archive), &directory, has_links_as_files)?;
         if let Some(content) = license
             && !files.iter().any(|file| file.path() == LICENSE)
         {
@@ -97,14 +99,21 @@ async fn write(
 }
 
 /// The files below `directory`, by their names relative to it.
-fn module_files(archive: &Arc<File>, directory: &str) -> Result<Vec<ModuleFile>, Error> {
+fn module_files(
+    archive: &Arc<File>,
+    directory: &str,
+    has_links_as_files: bool,
+) -> Result<Vec<ModuleFile>, Error> {
     let prefix = if directory.is_empty() {
         "prefix/".to_owned()
     } else {
         format!("prefix/{directory}/")
     };
     let mut files = Vec::new();
-    for entry in tar::entries(archive)? {
+    for mut entry in tar::entries(archive)? {
+        if has_links_as_files {
+            entry = entry.spelled_out();
+        }
         if !entry.path.starts_with(b"prefix/") {
             return Err(Error::Archive("a file outside of the prefix"));
         }

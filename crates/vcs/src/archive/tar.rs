@@ -21,6 +21,8 @@ pub(super) struct Entry {
     kind: FileKind,
     offset: u64,
     size: u64,
+    /// Where a symbolic link leads.
+    target: BString,
     archive: Arc<File>,
 }
 
@@ -28,6 +30,16 @@ impl Entry {
     /// The same file under another path.
     pub(super) fn at(self, path: BString) -> Self {
         Self { path, ..self }
+    }
+
+    /// A symbolic link as Bazaar has it in its zip archives: a file with another name that says where the link leads.
+    pub(super) fn spelled_out(mut self) -> Self {
+        if self.kind == FileKind::Symlink {
+            self.path.extend_from_slice(b".lnk");
+            self.kind = FileKind::Regular;
+            self.size = self.target.len() as u64;
+        }
+        self
     }
 }
 
@@ -48,6 +60,9 @@ impl SourceFile for Entry {
     }
 
     fn open(&self) -> io::Result<Box<dyn io::Read + '_>> {
+        if !self.target.is_empty() {
+            return Ok(Box::new(self.target.as_slice()));
+        }
         Ok(Box::new(Content {
             archive: &self.archive,
             at: self.offset,
@@ -81,6 +96,7 @@ impl io::Read for Content<'_> {
 #[derive(Default)]
 struct Pax {
     path: Option<BString>,
+    target: Option<BString>,
     size: Option<u64>,
 }
 
@@ -118,11 +134,18 @@ pub(super) fn entries(archive: &Arc<File>) -> Result<Vec<Entry>, Error> {
             }
             _ => return Err(Error::Archive("unknown kind of entry")),
         };
+        let target = pax.target.take();
         entries.push(Entry {
             path: pax.path.take().unwrap_or_else(|| name(&header)),
             kind,
             offset: content,
             size,
+            target: match kind {
+                FileKind::Symlink => {
+                    target.unwrap_or_else(|| text(field(&header, 157, 100)).into())
+                }
+                _ => BString::default(),
+            },
             archive: Arc::clone(archive),
         });
     }
@@ -177,6 +200,7 @@ fn read_pax(archive: &File, at: u64, size: u64) -> Result<Pax, Error> {
             .ok_or(MALFORMED)?;
         match key {
             b"path" => pax.path = Some(value.into()),
+            b"linkpath" => pax.target = Some(value.into()),
             b"size" => {
                 let size = value.to_str().ok().and_then(|text| text.parse().ok());
                 pax.size = Some(size.ok_or(MALFORMED)?);
@@ -250,6 +274,46 @@ mod tests {
             .read_to_end(&mut content)
             .unwrap();
         assert_eq!(content, b"abc");
+    }
+
+    #[test]
+    fn a_link_that_is_spelled_out_says_where_it_leads() {
+        let mut short = header("prefix/short", "", 0, b'2');
+        short[157..160].copy_from_slice(b"a.b");
+        let long = "y".repeat(200);
+        let record = format!(" linkpath={long}\n");
+        let record = format!("{}{record}", record.len() + 3);
+        let archive = [
+            short,
+            header("x.paxheader", "", record.len() as u64, b'x'),
+            padded(record.as_bytes()),
+            header("prefix/long", "", 0, b'2'),
+            header("prefix/file", "", 3, b'0'),
+            padded(b"abc"),
+            vec![0; 1024],
+        ]
+        .concat();
+        let entries = entries(&file(&archive)).unwrap().into_iter();
+        let found: Vec<_> = entries
+            .map(|entry| {
+                let entry = entry.spelled_out();
+                let metadata = entry.metadata().unwrap();
+                let mut content = String::new();
+                entry.open().unwrap().read_to_string(&mut content).unwrap();
+                assert_eq!(metadata.kind, FileKind::Regular);
+                assert_eq!(metadata.size, content.len() as u64);
+                (entry.path.to_string(), content)
+            })
+            .collect();
+        let expected = [
+            ("prefix/short.lnk", "a.b"),
+            ("prefix/long.lnk", long.as_str()),
+            ("prefix/file", "abc"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, text)| (name.to_owned(), text.to_owned()))
+        );
     }
 
     #[test]

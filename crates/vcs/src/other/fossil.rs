@@ -1,4 +1,4 @@
-//! Fossil. As for go, its tags are no versions, and only hashes of SHA-1 are understood.
+//! Fossil. As for go, its tags are not listed, and only hashes of SHA-1 are understood.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};

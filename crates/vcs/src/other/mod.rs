@@ -2,7 +2,13 @@
 //! (cmd/go/internal/modfetch/codehost, `vcsRepo`), which is less than they can do.
 //!
 //! All of a repository is copied (of a Subversion server nothing is), and what is asked of it is asked of the copy. What
-//! go does not make versions from is not made here either: it takes no tags from Subversion and Fossil.
+//! go does not list is not listed here either: it finds no tags in Subversion and Fossil. A tag of Fossil that is asked
+//! for by its name is a version, though.
+//!
+//! In two cases go has an answer that is of no use, and another one is given here. Of a module in a directory of a
+//! Bazaar or Fossil repository go packs nothing but the licence, because it looks for the files under other names than
+//! their program has packed them. And where a Subversion repository has symbolic links go fails, because it compares the
+//! length of the file where one leads with that of the link; here, as with git, links are left out.
 
 mod bzr;
 mod fossil;
@@ -502,7 +508,7 @@ fn is_name(system: VersionControl, name: &str) -> bool {
         VersionControl::Fossil => {
             name.len() <= 100
                 && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+                && all(|byte| byte.is_ascii_alphanumeric() || b"._-+/".contains(byte))
         }
         VersionControl::Git | VersionControl::Mod => false,
     }

@@ -196,7 +196,9 @@ impl Resolver {
                     .await?
                     .ok_or_else(unknown)?;
                 let ref_name = self.code.ref_name(None, revision, &id);
-                (self.code.commit(&id, None).await, false, ref_name)
+                // Found by a name that no listing has: a tag of Fossil, perhaps.
+                let is_name = !id.as_str().starts_with(revision);
+                (self.code.commit(&id, None).await, is_name, ref_name)
             }
             Named::Ref { name, commit, tag } => {
                 let found = self.code.commit(&commit, Some(name.as_ref())).await;

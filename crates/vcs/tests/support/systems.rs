@@ -6,9 +6,10 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use testkit::skipped;
 use vcs::Govcs;
@@ -70,6 +71,38 @@ impl Drop for Server {
         let _gone = self.0.kill();
         let _status = self.0.wait();
     }
+}
+
+/// A server that listens at a port it is told, once it does. `{port}` in its arguments is that port.
+pub fn listening(folder: &Path, program: &str, arguments: &[&str]) -> Server {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let port = address.port().to_string();
+    let child = Command::new(program)
+        .args(
+            arguments
+                .iter()
+                .map(|argument| argument.replace("{port}", &port)),
+        )
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("USER", "tester")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let server = Server(child, address);
+    let began = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(
+            began.elapsed() < Duration::from_mins(1),
+            "{program} does not listen"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server
 }
 
 pub fn hg_serve(folder: &Path) -> Server {
