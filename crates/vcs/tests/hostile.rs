@@ -6,7 +6,8 @@ mod harm;
 mod support;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -174,4 +175,57 @@ async fn what_a_repository_says_to_borrow_from_elsewhere_is_not_fetched() {
     assert!(!server.requests().is_empty(), "{error}");
     let asked = victim.requests();
     assert!(asked.is_empty(), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_into_the_inside_is_followed_by_nobody() {
+    let forge = Forge::new();
+    let inside = TcpListener::bind(("127.0.0.2", 0)).unwrap();
+    let to = format!("http://{}/secret", inside.local_addr().unwrap());
+    let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/moved", outside.local_addr().unwrap());
+    let (told, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut client in outside.incoming().flatten() {
+            let mut request = [0; 4096];
+            let length = client.read(&mut request).unwrap();
+            let answer = format!(
+                "HTTP/1.1 301 X\r\nLocation: {to}/info/refs?service=git-upload-pack\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _gone = client.write_all(answer.as_bytes());
+            let head = String::from_utf8_lossy(&request[..length]).into_owned();
+            let _nobody_listens = told.send(head);
+        }
+    });
+    let outbound = vcs::Outbound::new(vec!["127.0.0.1/32".parse().unwrap()]);
+    let outbound = std::sync::Arc::new(outbound);
+    let workplace = forge.vcs_with(Pages::default(), |settings| {
+        settings.rules.insecure = goenv::private::Patterns::parse("*");
+        // So that no scheme is tried first.
+        settings.rules.roots.push(vcs::discovery::RootRule {
+            pattern: "git.example/*".to_owned(),
+            system: vcs::VersionControl::Git,
+            repository: vcs::UrlTemplate::new("http://git.example/{1}").unwrap(),
+        });
+        settings.configuration = std::sync::Arc::new(move |_, _| vcs::RemoteOptions {
+            url: Some(address.clone()),
+            outbound: Some(std::sync::Arc::clone(&outbound)),
+            ..vcs::RemoteOptions::default()
+        });
+    });
+    let error = zip(&workplace, "moved", "v1.0.0").await.unwrap_err();
+    assert!(!error.is_absence(), "{error}");
+    // Both have been there: who speaks the protocol here, and git, which begins to fetch meanwhile.
+    let mut agents = Vec::new();
+    while !(agents
+        .iter()
+        .any(|head: &String| head.contains("git/2 (modkeep"))
+        && agents.iter().any(|head| !head.contains("git/2 (modkeep")))
+    {
+        agents.push(asked.recv_timeout(Duration::from_mins(1)).unwrap());
+    }
+    inside.set_nonblocking(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let reached = inside.accept().unwrap_err();
+    assert_eq!(reached.kind(), std::io::ErrorKind::WouldBlock);
 }

@@ -248,6 +248,10 @@ impl Access {
         if scheme == "file" {
             return Ok(());
         }
+        if scheme.starts_with("http") {
+            // Where a redirect leads is looked at by ourselves.
+            self.set("http.followRedirects", "false");
+        }
         if remote.options.proxy.is_some() && (scheme.starts_with("http") || is_ssh(scheme)) {
             // The proxy resolves names, and is the one to refuse them. An address needs no resolving.
             if let Ok(address) = host.parse::<std::net::IpAddr>()
@@ -277,8 +281,6 @@ impl Access {
                 let pinned = format!("{host}:{port}:{}", list.join(","));
                 self.set("http.curloptResolve", &pinned);
             }
-            // Where a redirect leads is looked at by ourselves.
-            self.set("http.followRedirects", "false");
         } else if is_ssh(scheme)
             && let Some(address) = addresses.first()
             && let Some((_, command)) = self

@@ -157,7 +157,11 @@ impl Group {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let status = child.wait().await?;
         self.child = None;
-        reap_orphans(self.id);
+        let id = self.id;
+        if !reap_orphans(id) {
+            // It has left something running.
+            tokio::spawn(reap_in_time(id));
+        }
         Ok(status)
     }
 }
@@ -176,12 +180,7 @@ impl Drop for Group {
             runtime.spawn(async move {
                 let _status = child.wait().await;
                 // Its children end a moment later than it does.
-                for _ in 0..5 {
-                    if reap_orphans(id) {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+                reap_in_time(id).await;
             });
         }
     }
@@ -199,6 +198,18 @@ fn reap_orphans(group: Option<Pid>) -> bool {
             Ok(None) => return false,
             Err(_) => return true,
         }
+    }
+}
+
+/// Looks again for about a minute, ever more seldom.
+async fn reap_in_time(group: Option<Pid>) {
+    let mut pause = Duration::from_millis(20);
+    while pause < Duration::from_mins(1) {
+        if reap_orphans(group) {
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }
 
