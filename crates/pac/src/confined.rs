@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::engine::{Ran, World, run};
+use crate::filter::filter_system_calls;
 use crate::find::THREAD_STACK;
 
 /// The one argument that makes the program be such a process.
@@ -28,19 +29,24 @@ pub(crate) struct Question {
     pub(crate) patience: Duration,
 }
 
-/// One line on standard output.
+/// The first line on standard output: why the process is held by its limits only, where it could be held better.
+pub(crate) type Greeting = Option<String>;
+
+/// Every other line on standard output.
 pub(crate) type Answer = Result<Ran, String>;
 
 /// Answers questions from standard input on standard output until there are no more. It begins by giving up what
-/// files could do harm with: from then on the process opens nothing (no file, no connection), starts nothing, and has
-/// little memory and time.
+/// files could do harm with: from then on the process opens nothing (no file, no connection), changes nothing, starts
+/// nothing, and has little memory and time.
 pub fn confined() -> ExitCode {
     let thread = std::thread::Builder::new()
         .stack_size(THREAD_STACK)
         .spawn(|| {
             learn_local_time();
-            give_up()?;
-            answer_all(std::io::stdin().lock(), std::io::stdout().lock())
+            let greeting = give_up()?;
+            let mut output = std::io::stdout().lock();
+            say(&mut output, &greeting)?;
+            answer_all(std::io::stdin().lock(), output)
         });
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
@@ -57,7 +63,9 @@ fn learn_local_time() {
     }
 }
 
-fn give_up() -> std::io::Result<()> {
+/// Limits are what every system has. They stop neither what needs nothing opened (removing a file, say) nor, for root,
+/// new processes: the filter does, on Linux.
+fn give_up() -> std::io::Result<Greeting> {
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Fsize, 0),
@@ -72,17 +80,20 @@ fn give_up() -> std::io::Result<()> {
         limit.maximum = Some(most);
         setrlimit(resource, limit)?;
     }
-    Ok(())
+    Ok(filter_system_calls().err())
 }
 
 fn answer_all(questions: impl BufRead, mut answers: impl Write) -> std::io::Result<()> {
     for line in questions.lines() {
-        let answer = answer(&line?);
-        serde_json::to_writer(&mut answers, &answer)?;
-        answers.write_all(b"\n")?;
-        answers.flush()?;
+        say(&mut answers, &answer(&line?))?;
     }
     Ok(())
+}
+
+fn say(output: &mut impl Write, line: &impl Serialize) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *output, line)?;
+    output.write_all(b"\n")?;
+    output.flush()
 }
 
 fn answer(line: &str) -> Answer {

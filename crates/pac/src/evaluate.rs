@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::confined::{ARGUMENT, Answer, Question};
+use crate::confined::{ARGUMENT, Answer, Greeting, Question};
 use crate::directive::{Directive, directives};
 use crate::engine::{Ran, World};
 use crate::find::MOST_ROUNDS;
@@ -95,7 +96,7 @@ impl Program {
         let child = Arc::new(Mutex::new(child));
         let (ended, end) = channel::<()>();
         let is_overdue = Arc::new(AtomicBool::new(false));
-        let process = Process {
+        let mut process = Process {
             child: Arc::clone(&child),
             input: input.ok_or_else(|| starting("no pipe"))?,
             output: BufReader::new(output.ok_or_else(|| starting("no pipe"))?),
@@ -114,6 +115,9 @@ impl Program {
             .name("pac".to_owned())
             .spawn(kill)
             .map_err(|error| starting(&error.to_string()))?;
+        if let Some(reason) = process.hear::<Greeting>()? {
+            tell_what_is_missing(&reason);
+        }
         Ok(process)
     }
 }
@@ -131,6 +135,17 @@ fn understood(answer: &str) -> Result<Vec<Directive>, String> {
         ));
     }
     Ok(said)
+}
+
+/// Says it once: it is the same for every process of this machine.
+fn tell_what_is_missing(reason: &str) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            reason,
+            "the process that runs the proxy auto-configuration file has limits, but no filter of system calls"
+        );
+    });
 }
 
 /// A process that is killed when its time is over, or when nobody asks it any more.
@@ -153,16 +168,18 @@ impl Process {
         };
         let mut line = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
         line.push(b'\n');
-        let written = self.input.write_all(&line);
-        let mut answer = String::new();
-        let read = (&mut self.output).take(LONGEST).read_line(&mut answer);
-        match (written, read) {
-            (Ok(()), Ok(1..)) if answer.ends_with('\n') => {
-                serde_json::from_str::<Answer>(&answer).map_err(|error| error.to_string())?
+        // A process that takes no question ends, and does not answer.
+        let _taken = self.input.write_all(&line);
+        self.hear::<Answer>()?
+    }
+
+    fn hear<T: DeserializeOwned>(&mut self) -> Result<T, String> {
+        let mut line = String::new();
+        match (&mut self.output).take(LONGEST).read_line(&mut line) {
+            Ok(1..) if line.ends_with('\n') => {
+                serde_json::from_str(&line).map_err(|error| error.to_string())
             }
-            (Ok(()), Ok(1..)) if answer.len() as u64 == LONGEST => {
-                Err("its answer is too long".to_owned())
-            }
+            Ok(1..) if line.len() as u64 == LONGEST => Err("its answer is too long".to_owned()),
             _ if self.is_overdue.load(Ordering::Relaxed) => Err("it does not end".to_owned()),
             _ => Err("its process broke down, or took more than it may".to_owned()),
         }

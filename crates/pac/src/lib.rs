@@ -15,6 +15,7 @@ mod directive;
 mod engine;
 mod evaluate;
 mod file;
+mod filter;
 mod find;
 
 pub use confined::{ARGUMENT, confined};
