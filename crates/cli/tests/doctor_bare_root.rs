@@ -13,8 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use testkit::{Modkeep, ModkeepCommand, Module, Tree, UpstreamServer, skipped};
+use testkit::{Authority, Modkeep, ModkeepCommand, Module, Tree, UpstreamServer, skipped};
 
 const HOST: &str = "modules.test";
 const MODULE: &str = "example.com/sample@v1.2.3";
@@ -49,19 +48,12 @@ impl Scene {
         let data = tempfile::tempdir().unwrap();
         let root = tempfile::tempdir().unwrap();
 
-        let mut authority = CertificateParams::new(Vec::new()).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
+        let authority = Authority::new();
         let roots = root.path().join("etc/ssl/certs/ca-certificates.crt");
         fs::create_dir_all(roots.parent().unwrap()).unwrap();
-        fs::write(&roots, authority.self_signed(&key).unwrap().pem()).unwrap();
-        let issuer = Issuer::new(authority, key);
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([HOST.to_owned()])
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        let file = |name: &str, text: String| {
+        fs::write(&roots, authority.pem()).unwrap();
+        let identity = authority.issue(&[HOST]);
+        let file = |name: &str, text: &str| {
             let path = data.path().join(name);
             fs::write(&path, text).unwrap();
             path
@@ -72,9 +64,9 @@ impl Scene {
             .sumdb("off")
             .env(
                 "MODKEEP_TLS_CERTIFICATE",
-                file("server.pem", certificate.pem()),
+                file("server.pem", &identity.certificate),
             )
-            .env("MODKEEP_TLS_KEY", file("server.key", key.serialize_pem()))
+            .env("MODKEEP_TLS_KEY", file("server.key", &identity.key))
             .start();
         Self {
             root,

@@ -10,6 +10,7 @@
 //! * [`corpus`] and [`mutation_run`] give the corpora of the fuzzers, and inputs made from them, to ordinary tests.
 //! * [`Port`] keeps a port at which nobody listens.
 //! * [`script()`] writes a program that can be run at once.
+//! * `Authority` and `TlsPeer` are both ends of a trust in certificates (feature `tls`).
 //! * [`http`] speaks HTTP/1.1 by hand, for requests that no decent client would send.
 //!
 //! Nothing here is linked into the product. A helper that cannot do its work panics: that fails the test that called it.
@@ -36,6 +37,8 @@ mod project;
 mod schema;
 mod script;
 mod skipped;
+#[cfg(feature = "tls")]
+mod tls;
 mod tree;
 mod upstream;
 
@@ -53,5 +56,7 @@ pub use project::{Project, ProjectShape, Selected};
 pub use schema::schema_violations;
 pub use script::script;
 pub use skipped::{skipped, target_dir, workspace_root};
+#[cfg(feature = "tls")]
+pub use tls::{Authority, Identity, TlsPeer, TlsStream, Validity, serve_tls};
 pub use tree::Tree;
 pub use upstream::{Request, UpstreamServer};

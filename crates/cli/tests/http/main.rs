@@ -47,6 +47,5 @@ mod stale;
 mod storage;
 mod sumdb;
 mod tls;
-mod tls_peer;
 mod verify;
 mod wire;

@@ -1,9 +1,9 @@
 //! Upstreams that send modkeep elsewhere: where Go would go, and never where only this machine can look.
 
-use testkit::{Answer, Fault};
+use testkit::{Answer, Authority, Fault, TlsPeer};
 
 use crate::scene::{Ask as _, LIST, MOD, PATHS, Scene, ZIP, class_of};
-use crate::tls_peer::{Authority, TlsPeer};
+use crate::tls::identity;
 
 #[test]
 fn another_host_may_have_the_file() {
@@ -132,7 +132,10 @@ fn a_redirect_that_leads_nowhere_is_trouble() {
 fn a_secure_upstream_does_not_lead_into_the_open() {
     let scene = Scene::new();
     let authority = Authority::new();
-    let secure = TlsPeer::redirect(&authority, &format!("{}{LIST}", scene.upstream.url()));
+    let secure = TlsPeer::redirect(
+        &identity(&authority),
+        &format!("{}{LIST}", scene.upstream.url()),
+    );
     let certificates = scene.file("authority.pem");
     std::fs::write(&certificates, authority.pem()).unwrap();
     let modkeep = scene
@@ -142,14 +145,14 @@ fn a_secure_upstream_does_not_lead_into_the_open() {
     let reply = modkeep.get(LIST);
     assert_eq!(reply.status, 502, "{}", reply.text());
     assert!(reply.text().contains("insecure"), "{}", reply.text());
-    assert_eq!(secure.requests(), 3);
+    assert_eq!(secure.heads().len(), 3);
     assert_eq!(scene.upstream.requests().len(), 0);
 }
 
 #[test]
 fn a_secure_upstream_without_a_known_authority_is_not_believed() {
     let scene = Scene::new();
-    let secure = TlsPeer::redirect(&Authority::new(), "https://127.0.0.1/");
+    let secure = TlsPeer::redirect(&identity(&Authority::new()), "https://127.0.0.1/");
     let certificates = scene.file("authority.pem");
     std::fs::write(&certificates, Authority::new().pem()).unwrap();
     let modkeep = scene
@@ -161,5 +164,5 @@ fn a_secure_upstream_without_a_known_authority_is_not_believed() {
         (reply.status, class_of(&reply).as_str()),
         (502, "tls-unknown-ca-mitm")
     );
-    assert_eq!(secure.requests(), 0);
+    assert_eq!(secure.heads().len(), 0);
 }

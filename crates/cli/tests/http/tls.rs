@@ -1,13 +1,19 @@
 //! HTTPS from certificate files, also when they change.
 
 use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use testkit::{Modkeep, ModkeepCommand};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use testkit::{Authority, Identity, Modkeep, ModkeepCommand};
 
 use crate::scene::{Ask as _, INFO, LIST, MOD, SOON, Scene, ZIP, within};
-use crate::tls_peer::{self, Authority, Identity};
 
 struct Files {
     certificate: PathBuf,
@@ -36,8 +42,36 @@ impl Files {
     }
 }
 
+/// For the hosts under which tests reach a server.
+pub(crate) fn identity(authority: &Authority) -> Identity {
+    authority.issue(&["127.0.0.1", "localhost", "modules.test"])
+}
+
+/// What a client sees that trusts this authority alone: the server's certificate, and the answer to a GET.
+fn get(authority: &Authority, address: &str, path: &str) -> io::Result<(Vec<u8>, String)> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut stream = StreamOwned::new(connection, stream);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let certificate = stream.conn.peer_certificates().unwrap()[0].to_vec();
+    Ok((certificate, String::from_utf8_lossy(&answer).into_owned()))
+}
+
 fn certificate_in_use(authority: &Authority, modkeep: &Modkeep) -> Vec<u8> {
-    let (certificate, answer) = tls_peer::get(authority, modkeep.authority(), "/healthz").unwrap();
+    let (certificate, answer) = get(authority, modkeep.authority(), "/healthz").unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     certificate
 }
@@ -46,31 +80,31 @@ fn certificate_in_use(authority: &Authority, modkeep: &Modkeep) -> Vec<u8> {
 fn modules_are_served_over_tls() {
     let scene = Scene::new();
     let authority = Authority::new();
-    let files = Files::new(&scene, &authority.issue());
+    let files = Files::new(&scene, &identity(&authority));
     let modkeep = files.command(&scene).start();
     assert!(modkeep.url().starts_with("https://127.0.0.1:"));
     for path in [LIST, INFO, MOD, LIST] {
-        let (_, answer) = tls_peer::get(&authority, modkeep.authority(), path).unwrap();
+        let (_, answer) = get(&authority, modkeep.authority(), path).unwrap();
         let source = String::from_utf8(scene.source(path)).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(answer.ends_with(&source), "{answer}");
     }
     for _ in 0..2 {
-        let (_, answer) = tls_peer::get(&authority, modkeep.authority(), ZIP).unwrap();
+        let (_, answer) = get(&authority, modkeep.authority(), ZIP).unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         let source = scene.source(ZIP);
         assert_eq!(body, String::from_utf8_lossy(&source));
         within(SOON, "it is stored", || scene.stored(ZIP).is_file());
     }
     let stranger = Authority::new();
-    assert!(tls_peer::get(&stranger, modkeep.authority(), LIST).is_err());
+    assert!(get(&stranger, modkeep.authority(), LIST).is_err());
 }
 
 #[test]
 fn several_streams_of_one_connection_get_their_own_bytes() {
     let scene = Scene::new();
     let authority = Authority::new();
-    let files = Files::new(&scene, &authority.issue());
+    let files = Files::new(&scene, &identity(&authority));
     let roots = scene.file("authority.pem");
     fs::write(&roots, authority.pem()).unwrap();
     let modkeep = files.command(&scene).start();
@@ -102,7 +136,7 @@ fn several_streams_of_one_connection_get_their_own_bytes() {
 fn a_client_that_speaks_no_tls_is_let_go() {
     let scene = Scene::new();
     let authority = Authority::new();
-    let files = Files::new(&scene, &authority.issue());
+    let files = Files::new(&scene, &identity(&authority));
     let modkeep = files
         .command(&scene)
         .env("MODKEEP_LIMITS_HEADER_TIMEOUT", "2s")
@@ -119,12 +153,12 @@ fn a_client_that_speaks_no_tls_is_let_go() {
 fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
     let scene = Scene::new();
     let authority = Authority::new();
-    let first = authority.issue();
+    let first = identity(&authority);
     let files = Files::new(&scene, &first);
     let modkeep = files.command(&scene).start();
     assert!(certificate_in_use(&authority, &modkeep) == first.der());
 
-    let second = authority.issue();
+    let second = identity(&authority);
     files.put(&second);
     modkeep.reload();
     within(SOON, "the renewed certificate is in use", || {
@@ -144,7 +178,7 @@ fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
         assert!(certificate_in_use(&authority, &modkeep) == second.der());
     }
 
-    let third = authority.issue();
+    let third = identity(&authority);
     files.put(&third);
     modkeep.reload();
     within(SOON, "the mended certificate is in use", || {
@@ -156,9 +190,8 @@ fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
 fn files_that_cannot_be_used_are_an_error_at_the_start() {
     let scene = Scene::new();
     let authority = Authority::new();
-    let identity = authority.issue();
+    let (identity, other) = (identity(&authority), identity(&authority));
     let files = Files::new(&scene, &identity);
-    let other = authority.issue();
     for (certificate, key, words) in [
         (
             identity.certificate.as_str(),

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use testkit::{Authority, TlsStream, serve_tls};
 
 /// `robot:s3cret` in Base64.
 const LOGIN: &str = "Basic cm9ib3Q6czNjcmV0";
@@ -41,32 +38,22 @@ impl Forge {
     pub(crate) fn start(folder: &Path) -> Self {
         let root = folder.join("forge");
         std::fs::create_dir_all(&root).unwrap();
-        let authority = folder.join("authority.pem");
-        let config = Arc::new(server_config(&authority));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let forge = Self {
-            address: listener.local_addr().unwrap(),
-            root,
-            authority,
-            requests: Arc::default(),
-            pages: Arc::default(),
-        };
-        let served = (
-            forge.root.clone(),
-            forge.requests.clone(),
-            forge.pages.clone(),
-        );
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (config, (root, requests, pages)) = (config.clone(), served.clone());
-                std::thread::spawn(move || {
-                    let tls = ServerConnection::new(config).ok()?;
-                    let stream = StreamOwned::new(tls, stream);
-                    answer(stream, &root, &requests, &pages)
-                });
-            }
+        let (file, authority) = (folder.join("authority.pem"), Authority::new());
+        std::fs::write(&file, authority.pem()).unwrap();
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let pages: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
+        let served = (root.clone(), requests.clone(), pages.clone());
+        let address = serve_tls(authority.issue(&HOSTS).server_config(), move |stream| {
+            // A client that hangs up has its answer, or wants none.
+            let _hung_up = answer(stream, &served.0, &served.1, &served.2);
         });
-        forge
+        Self {
+            root,
+            address,
+            authority: file,
+            requests,
+            pages,
+        }
     }
 
     /// Has a page at `path` (with its host) say where repositories are.
@@ -149,35 +136,8 @@ impl Repository {
     }
 }
 
-/// A certificate for all hosts, and the file of its authority.
-fn server_config(file: &Path) -> ServerConfig {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    std::fs::write(file, params.self_signed(&key).unwrap().pem()).unwrap();
-    let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(HOSTS.map(str::to_owned)).unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(certificate.pem().as_bytes()).unwrap()],
-            PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
-        )
-        .unwrap()
-}
-
-type Stream = StreamOwned<ServerConnection, TcpStream>;
-
 fn answer(
-    stream: Stream,
+    stream: TlsStream,
     root: &Path,
     requests: &Mutex<Vec<String>>,
     pages: &Mutex<BTreeMap<String, String>>,

@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
+use testkit::Authority;
 use upstream::{ChainError, NameServers};
 
 use crate::scene::{LIST, Options, get};
-use crate::tls_peer::Authority;
 
 /// They tell [`ask_as_a_child`] what to ask, and how.
 const URL: &str = "MODKEEP_TEST_URL";

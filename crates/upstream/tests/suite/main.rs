@@ -1,7 +1,6 @@
 //! What a chain says of upstreams that answer, lie, stall and fail, over real sockets of loopback.
 //!
-//! * [`scene`] makes chains, requests and upstreams; [`tls_peer`] speaks HTTPS,
-//!   [`name_server`] DNS; [`child`] asks where other authorities are trusted.
+//! * [`scene`] makes chains, requests and upstreams; [`name_server`] speaks DNS; [`child`] asks where other authorities are trusted.
 //! * `faults`, `statuses`, `bodies`, `tls`, `http_proxies`, `names`, `resolvers`: one upstream, and what is wrong with it.
 //! * `verdict`: several upstreams, and what follows from what they say.
 //! * `redirects`, `revalidation`, `credentials`: what is sent, and to whom.
@@ -26,6 +25,5 @@ mod scene;
 mod statuses;
 mod sumdb;
 mod tls;
-mod tls_peer;
 mod verdict;
 mod zips;

@@ -13,11 +13,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use testkit::Authority;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
-
-use crate::tls_peer::{Authority, Certificate, server_config};
 
 /// What is said about a name. Answers are good for no time, if nothing else is said.
 #[derive(Clone, Debug)]
@@ -59,7 +58,9 @@ impl NameServer {
     pub(crate) fn start_with(names: &[(&str, Say)], authority: Option<&Authority>) -> Self {
         let zone = Arc::new(Zone::default());
         let acceptor = |protocol: &[&[u8]]| {
-            let mut config = server_config(authority?, Certificate::Right);
+            let mut config = authority?
+                .issue(&["127.0.0.1", "localhost"])
+                .server_config();
             config.alpn_protocols = protocol.iter().map(|name| name.to_vec()).collect();
             Some(TlsAcceptor::from(Arc::new(config)))
         };

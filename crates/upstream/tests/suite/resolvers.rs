@@ -4,12 +4,12 @@ use std::time::Duration;
 use fault::Label;
 use goenv::private::Patterns;
 use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
+use testkit::Authority;
 use upstream::{Chain, Limits, NameServers};
 
 use crate::child;
 use crate::name_server::{NameServer, Say};
 use crate::scene::{LIST, Options, PATIENT, Scene, assert_says, failure, get};
-use crate::tls_peer::Authority;
 
 const HOST: &str = "modules.example.com";
 

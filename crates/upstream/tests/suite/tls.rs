@@ -4,10 +4,17 @@ use std::thread;
 use std::time::Duration;
 
 use fault::Label;
+use testkit::{Authority, TlsPeer, Validity};
 
 use crate::child;
 use crate::scene::{LIST, Options, assert_says, failure};
-use crate::tls_peer::{Authority, Certificate, TlsPeer};
+
+const HERE: [&str; 2] = ["127.0.0.1", "localhost"];
+
+/// A server that lists a version, and has a certificate of `authority`.
+fn peer(authority: &Authority) -> TlsPeer {
+    TlsPeer::text(&authority.issue(&HERE), "v1.0.0\n")
+}
 
 /// What a process that trusts `authority` alone gets from `url`.
 fn ask(authority: &Authority, url: &str, netrc: &str) -> String {
@@ -17,18 +24,26 @@ fn ask(authority: &Authority, url: &str, netrc: &str) -> String {
 #[test]
 fn what_is_wrong_with_a_certificate_is_told() {
     let authority = Authority::new();
-    for (certificate, expected) in [
-        (Certificate::Right, "body b\"v1.0.0\\n\""),
-        (Certificate::OtherName, Label::TlsHostnameMismatch.as_str()),
-        (Certificate::Expired, Label::TlsCertExpired.as_str()),
-        (Certificate::Future, Label::TlsClockSkew.as_str()),
+    let good = "body b\"v1.0.0\\n\"";
+    for (names, validity, expected) in [
+        (&HERE[..], Validity::Now, good),
+        (
+            &["other.example"],
+            Validity::Now,
+            Label::TlsHostnameMismatch.as_str(),
+        ),
+        (&HERE, Validity::Ended, Label::TlsCertExpired.as_str()),
+        (&HERE, Validity::Later, Label::TlsClockSkew.as_str()),
     ] {
-        let peer = TlsPeer::start(&authority, certificate);
+        let peer = TlsPeer::text(&authority.issue_for(names, validity), "v1.0.0\n");
         let verdict = ask(&authority, &peer.url(), "");
-        assert!(verdict.starts_with(expected), "{certificate:?}: {verdict}");
+        assert!(
+            verdict.starts_with(expected),
+            "{names:?} {validity:?}: {verdict}"
+        );
         assert_eq!(
             peer.heads().len(),
-            usize::from(certificate == Certificate::Right),
+            usize::from(expected == good),
             "nothing is asked before the certificate is good"
         );
     }
@@ -37,7 +52,7 @@ fn what_is_wrong_with_a_certificate_is_told() {
 #[test]
 fn a_netrc_gives_credentials_to_its_host_over_https() {
     let authority = Authority::new();
-    let peer = TlsPeer::start(&authority, Certificate::Right);
+    let peer = peer(&authority);
     let machine = peer.url().replace("https://", "");
     let netrc = format!(
         "machine other.example login x password y\nmachine {machine} login user password secret\n"
@@ -66,7 +81,7 @@ fn a_netrc_gives_credentials_to_its_host_over_https() {
 
 #[tokio::test]
 async fn an_authority_that_nobody_knows_is_told() {
-    let peer = TlsPeer::start(&Authority::new(), Certificate::Right);
+    let peer = peer(&Authority::new());
     let chain = Options::new(&peer.url()).chain();
     assert_says(
         &failure(&chain, LIST).await,
