@@ -1,6 +1,6 @@
 //! Repositories made on the spot, and a web server on loopback that has them over https.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use testkit::{Authority, TlsStream, serve_tls};
+use rustls::ServerConfig;
+use testkit::{Authority, Identity, TlsStream, serve_tls};
 
 /// `robot:s3cret` in Base64.
 const LOGIN: &str = "Basic cm9ib3Q6czNjcmV0";
@@ -23,9 +24,21 @@ pub(crate) struct Forge {
     pub(crate) address: SocketAddr,
     /// The authority's certificate, in PEM.
     pub(crate) authority: PathBuf,
+    /// The authority itself.
+    pub(crate) signer: Authority,
     /// `host path` of every request.
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    site: Site,
+}
+
+/// What the server has.
+#[derive(Clone)]
+struct Site {
+    root: PathBuf,
+    requests: Arc<Mutex<Vec<String>>>,
+    agents: Arc<Mutex<BTreeSet<String>>>,
     pages: Arc<Mutex<BTreeMap<String, String>>>,
+    moved: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 /// A repository with a working tree.
@@ -36,31 +49,63 @@ pub(crate) struct Repository {
 
 impl Forge {
     pub(crate) fn start(folder: &Path) -> Self {
-        let root = folder.join("forge");
-        std::fs::create_dir_all(&root).unwrap();
-        let (file, authority) = (folder.join("authority.pem"), Authority::new());
-        std::fs::write(&file, authority.pem()).unwrap();
-        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let pages: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
-        let served = (root.clone(), requests.clone(), pages.clone());
-        let address = serve_tls(authority.issue(&HOSTS).server_config(), move |stream| {
+        Self::start_with(folder, |identity, _| identity.server_config())
+    }
+
+    /// Lets in who has a certificate of its authority only.
+    pub(crate) fn start_for_known_clients(folder: &Path) -> Self {
+        Self::start_with(folder, Identity::server_config_for)
+    }
+
+    fn start_with(
+        folder: &Path,
+        config: impl FnOnce(&Identity, &Authority) -> ServerConfig,
+    ) -> Self {
+        let site = Site {
+            root: folder.join("forge"),
+            requests: Arc::default(),
+            agents: Arc::default(),
+            pages: Arc::default(),
+            moved: Arc::default(),
+        };
+        std::fs::create_dir_all(&site.root).unwrap();
+        let (file, signer) = (folder.join("authority.pem"), Authority::new());
+        std::fs::write(&file, signer.pem()).unwrap();
+        let served = site.clone();
+        let address = serve_tls(config(&signer.issue(&HOSTS), &signer), move |stream| {
             // A client that hangs up has its answer, or wants none.
-            let _hung_up = answer(stream, &served.0, &served.1, &served.2);
+            let _hung_up = answer(stream, &served);
         });
         Self {
-            root,
+            root: site.root.clone(),
             address,
             authority: file,
-            requests,
-            pages,
+            signer,
+            requests: Arc::clone(&site.requests),
+            site,
         }
+    }
+
+    /// Sends who asks for what begins with `from` (host and path) to the URL that begins with `to` instead.
+    pub(crate) fn move_away(&self, from: &str, to: &str) {
+        let mut moved = self.site.moved.lock().unwrap();
+        moved.insert(from.to_owned(), to.to_owned());
+    }
+
+    /// How clients call themselves.
+    pub(crate) fn agents(&self) -> BTreeSet<String> {
+        self.site.agents.lock().unwrap().clone()
     }
 
     /// Has a page at `path` (with its host) say where repositories are.
     pub(crate) fn page(&self, path: &str, import: &str) {
         let page =
             format!("<html><head><meta name=\"go-import\" content=\"{import}\"></head></html>");
-        self.pages.lock().unwrap().insert(path.to_owned(), page);
+        self.site
+            .pages
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), page);
     }
 
     pub(crate) fn repository(&self, name: &str) -> Repository {
@@ -72,6 +117,14 @@ impl Forge {
         };
         repository.git(&["init", "-q", "-b", "main"]);
         repository
+    }
+}
+
+impl Site {
+    fn moved_to(&self, address: &str) -> Option<String> {
+        let moved = self.moved.lock().unwrap();
+        let mut places = moved.iter();
+        places.find_map(|(from, to)| Some(format!("{to}{}", address.strip_prefix(from.as_str())?)))
     }
 }
 
@@ -136,12 +189,7 @@ impl Repository {
     }
 }
 
-fn answer(
-    stream: TlsStream,
-    root: &Path,
-    requests: &Mutex<Vec<String>>,
-    pages: &Mutex<BTreeMap<String, String>>,
-) -> Option<()> {
+fn answer(stream: TlsStream, site: &Site) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -164,23 +212,33 @@ fn answer(
         body = chunked(&mut reader)?;
     }
     let host = header("host");
-    requests.lock().unwrap().push(format!("{host} {target}"));
+    let mut requests = site.requests.lock().unwrap();
+    requests.push(format!("{host} {target}"));
+    drop(requests);
+    site.agents.lock().unwrap().insert(header("user-agent"));
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let page = pages.lock().unwrap().get(&format!("{host}{path}")).cloned();
-    let answer = if host == "git.corp.test" && header("authorization") != LOGIN {
+    let pages = site.pages.lock().unwrap();
+    let page = pages.get(&format!("{host}{path}")).cloned();
+    drop(pages);
+    let answer = if let Some(place) = site.moved_to(&format!("{host}{target}")) {
+        format!(
+            "HTTP/1.1 301 X\r\nLocation: {place}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .into_bytes()
+    } else if host == "git.corp.test" && header("authorization") != LOGIN {
         b"HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
     } else if let Some(page) = page.filter(|_| query.contains("go-get=1")) {
         plain("200 OK", &page)
     } else if query.contains("go-get=1") {
         plain("404 Not Found", "no such page")
-    } else if let Some(file) = file(root, &host, path) {
+    } else if let Some(file) = file(&site.root, &host, path) {
         let length = file.len();
         let head =
             format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
         [head.into_bytes(), file].concat()
     } else {
         backend(
-            root,
+            &site.root,
             &method,
             &format!("/{host}{path}"),
             query,

@@ -86,6 +86,13 @@ fn a_project_of_private_and_public_modules_builds_and_no_private_name_leaves() {
     for request in scene.upstream.requests() {
         assert!(!request.path.contains("corp.test"), "{}", request.path);
     }
+    for path in ["/metrics", "/readyz"] {
+        let (_, told) = status(&modkeep, path);
+        assert!(
+            !told.contains(SECRET) && !told.contains("corp.test"),
+            "{told}"
+        );
+    }
     let exit = modkeep.terminate();
     assert!(!(exit.stdout + &exit.stderr).contains(SECRET));
     let info = scene.file("data/tree/git.corp.test/team/lib/@v/v1.0.0.info");

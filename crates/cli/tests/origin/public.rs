@@ -57,7 +57,10 @@ fn publish(scene: &Scene) -> Vec<&'static str> {
     module
         .module("sub/", "go.vanity.test/mod/sub", "sub")
         .commit();
-    module.tag("sub/v0.1.0").tag("v1.1.0-rc.1");
+    module
+        .tag("sub/v0.1.0")
+        .tag("v1.1.0-rc.1")
+        .tag("v1.1.0-RC.2");
     module
         .write("go.mod", "module go.vanity.test/mod/v2\n\ngo 1.21\n")
         .commit();
@@ -74,6 +77,8 @@ fn publish(scene: &Scene) -> Vec<&'static str> {
     vec![
         "go.vanity.test/mod@v1.0.0",
         "go.vanity.test/mod@v1.1.0-rc.1",
+        // Escaped on its way: v1.1.0-!r!c.2.
+        "go.vanity.test/mod@v1.1.0-RC.2",
         "go.vanity.test/mod/v2@v2.0.0",
         "go.vanity.test/mod/v2@main",
         "go.vanity.test/mod/sub@v0.1.0",

@@ -1,6 +1,6 @@
 //! The stage: git servers, the proxy that leads to them, an upstream with public modules, and a `modkeep`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use testkit::{Go, Modkeep, ModkeepCommand, Module, Tree, UpstreamServer};
@@ -18,8 +18,17 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::with(Forge::start)
+    }
+
+    /// Whose git server shakes hands with those only that have a certificate of its authority.
+    pub(crate) fn for_known_clients() -> Self {
+        Self::with(Forge::start_for_known_clients)
+    }
+
+    fn with(forge: impl FnOnce(&Path) -> Forge) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let forge = Forge::start(folder.path());
+        let forge = forge(folder.path());
         let tunnel = Tunnel::to(forge.address);
         let tree = Tree::temporary();
         let public = "package public\n\nconst Name = \"example.com/public\"\n";
