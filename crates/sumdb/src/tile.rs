@@ -180,7 +180,8 @@ impl Tile {
     pub fn read(self, reader: &impl HashReader) -> Result<Vec<u8>, Error> {
         let nodes = self.nodes().ok_or_else(|| Error::NotFound(self.path()))?;
         let hashes = read_exactly(&nodes, reader)?;
-        Ok(hashes.iter().flat_map(|hash| *hash.as_bytes()).collect())
+        let bytes: Vec<_> = hashes.iter().map(|hash| *hash.as_bytes()).collect();
+        Ok(bytes.into_flattened())
     }
 
     /// Cuts this partial tile from the bytes of the full one at its place. Refuses bytes that are no full tile.

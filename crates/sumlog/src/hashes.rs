@@ -128,9 +128,10 @@ impl HashFile {
 
     /// Writes hashes from a position on, and waits for the disk.
     pub(crate) fn write(&self, first: u64, hashes: &[Hash]) -> Result<(), BoxError> {
-        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        let bytes: Vec<_> = hashes.iter().map(|hash| *hash.as_bytes()).collect();
         let write = || -> io::Result<()> {
-            self.file.write_all_at(&bytes, offset(first)?)?;
+            self.file
+                .write_all_at(bytes.as_flattened(), offset(first)?)?;
             self.file.sync_data()
         };
         write().map_err(SumlogError::io("write", &self.path))?;
@@ -142,4 +143,69 @@ fn offset(position: u64) -> io::Result<u64> {
     position
         .checked_mul(Hash::SIZE as u64)
         .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The positions of the upper tiles' hashes are at least so far apart.
+    const APART: u64 = 511;
+
+    fn scattered(count: u64) -> (HashFile, tempfile::TempDir, Vec<u64>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = HashFile::create(&folder.path().join("hashes")).unwrap();
+        let positions: Vec<u64> = (0..count).map(|n| n * APART).collect();
+        for &position in &positions {
+            file.file
+                .write_all_at(hash(position).as_bytes(), offset(position).unwrap())
+                .unwrap();
+        }
+        (file, folder, positions)
+    }
+
+    fn hash(position: u64) -> Hash {
+        Hash::of_record(&position.to_le_bytes())
+    }
+
+    fn hashes(positions: &[u64]) -> Vec<Hash> {
+        positions.iter().copied().map(hash).collect()
+    }
+
+    #[test]
+    fn an_upper_tile_is_read_from_the_disk_once_and_on_from_its_end_when_it_has_grown() {
+        let (file, _folder, positions) = scattered(256);
+        let (known, all) = (&positions[..100], &positions[..]);
+        assert_eq!(file.read(known).unwrap(), hashes(known));
+
+        // What was read is not read again: the file does not have it any more.
+        let unread = offset(100 * APART).unwrap();
+        file.file
+            .write_all_at(&vec![0; usize::try_from(unread).unwrap()], 0)
+            .unwrap();
+        assert_eq!(file.read(known).unwrap(), hashes(known));
+        assert_eq!(file.read(&known[..40]).unwrap(), hashes(&known[..40]));
+        assert_eq!(file.read(all).unwrap(), hashes(all));
+        file.file.set_len(0).unwrap();
+        assert_eq!(file.read(all).unwrap(), hashes(all));
+        assert!(file.read(&positions[1..]).is_err(), "another group");
+    }
+
+    #[test]
+    fn what_is_kept_in_memory_has_a_bound() {
+        let (file, _folder, positions) = scattered(20 * KEPT as u64);
+        for group in positions.chunks(10) {
+            assert_eq!(file.read(group).unwrap(), hashes(group));
+        }
+        assert!(file.kept.len() <= KEPT, "{} groups", file.kept.len());
+        assert!(file.kept.len() > KEPT / 2, "{} groups", file.kept.len());
+
+        let many = &positions[..=GROUP];
+        assert_eq!(file.read(many).unwrap(), hashes(many));
+        file.file.set_len(0).unwrap();
+        assert!(
+            file.read(many).is_err(),
+            "a group of more than a tile is not kept"
+        );
+    }
 }

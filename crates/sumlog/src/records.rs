@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gomod::ModuleVersion;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Row as _};
 use sumdb::log::LogRecord;
 use sumdb::tlog::RecordText;
 
@@ -14,6 +14,9 @@ use crate::cosign::{Cosignature, Form};
 
 /// Connections for reading that are kept for the next reader.
 const IDLE_CONNECTIONS: usize = 4;
+/// Module versions or records of one statement. Each statement goes to the thread of its connection and back, which takes
+/// longer than the work for a row.
+const ROWS: usize = 256;
 /// Pages of the database in the memory of one connection, in KiB when negative.
 const CACHE: &str = "-4096";
 
@@ -75,14 +78,29 @@ impl RecordReader {
 
     pub(crate) fn find(&self, modules: &[ModuleVersion]) -> Result<Vec<Option<u64>>, SumlogError> {
         self.with(async |connection| {
-            let mut found = Vec::with_capacity(modules.len());
-            for module in modules {
-                let row = sqlx::query("SELECT id FROM record WHERE module = ? AND version = ?")
-                    .bind(module.path().as_str())
-                    .bind(module.version().as_str())
-                    .fetch_optional(&mut *connection)
+            let mut found = vec![None; modules.len()];
+            for (modules, found) in modules.chunks(ROWS).zip(found.chunks_mut(ROWS)) {
+                let mut query = QueryBuilder::new("WITH asked (place, module, version) AS (");
+                query.push_values(modules.iter().zip(0_i64..), |mut row, (module, place)| {
+                    row.push_bind(place)
+                        .push_bind(module.path().as_str())
+                        .push_bind(module.version().as_str());
+                });
+                // A cross join is carried out as it is written: what is asked for first, then the index.
+                query.push(
+                    ") SELECT place, id FROM asked CROSS JOIN record USING (module, version)",
+                );
+                let rows = query
+                    .build()
+                    .persistent(is_usual(modules.len()))
+                    .fetch_all(&mut *connection)
                     .await?;
-                found.push(row.map(|row| row.get::<i64, _>(0).cast_unsigned()));
+                for row in rows {
+                    let place = usize::try_from(row.get::<i64, _>(0)).unwrap_or(usize::MAX);
+                    if let Some(found) = found.get_mut(place) {
+                        *found = Some(row.get::<i64, _>(1).cast_unsigned());
+                    }
+                }
             }
             Ok(found)
         })
@@ -128,6 +146,11 @@ impl RecordReader {
             })
             .collect())
     }
+}
+
+/// Whether a statement for so many rows will be asked for again, so that it is worth keeping.
+fn is_usual(rows: usize) -> bool {
+    rows == 1 || rows == ROWS
 }
 
 async fn count(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
@@ -176,12 +199,21 @@ impl RecordWriter {
             if count(&mut transaction).await? != first {
                 return Ok(false);
             }
-            for (id, record) in (first..).zip(records) {
-                sqlx::query("INSERT INTO record (id, module, version, text) VALUES (?, ?, ?, ?)")
-                    .bind(id.cast_signed())
-                    .bind(record.module.path().as_str())
-                    .bind(record.module.version().as_str())
-                    .bind(record.text.as_str())
+            let mut numbered = (first..).map(u64::cast_signed).zip(records).peekable();
+            while numbered.peek().is_some() {
+                let mut query =
+                    QueryBuilder::new("INSERT INTO record (id, module, version, text) ");
+                let mut rows = 0;
+                query.push_values(numbered.by_ref().take(ROWS), |mut row, (id, record)| {
+                    row.push_bind(id)
+                        .push_bind(record.module.path().as_str())
+                        .push_bind(record.module.version().as_str())
+                        .push_bind(record.text.as_str());
+                    rows += 1;
+                });
+                query
+                    .build()
+                    .persistent(is_usual(rows))
                     .execute(&mut *transaction)
                     .await?;
             }
