@@ -28,9 +28,14 @@ targets! {
     info: gomod_properties::info;
     zip: modzip_properties::zip;
     note: sumdb_properties::fuzzed::note;
+    verifier_key: sumdb_properties::fuzzed::verifier_key;
+    signer_key: sumdb_properties::fuzzed::signer_key;
+    tree_head: sumdb_properties::fuzzed::tree_head;
+    checkpoint: sumdb_properties::fuzzed::checkpoint;
     record: sumdb_properties::fuzzed::record;
     tile: sumdb_properties::fuzzed::tile;
     tile_path: sumdb_properties::fuzzed::tile_path;
+    c2sp_tile_path: sumdb_properties::fuzzed::c2sp_tile_path;
     request: sumdb_properties::fuzzed::request;
     answer: sumdb_properties::fuzzed::answer;
 }

@@ -1,5 +1,4 @@
-//! What must hold for any bytes that are opened as a bundle. (No fuzz target: libFuzzer cannot be linked with the records'
-//! database, on which stores rest.)
+//! What must hold for any bytes that are opened as a bundle.
 
 use std::fs;
 use std::io::Read as _;

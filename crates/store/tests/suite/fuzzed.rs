@@ -1,4 +1,4 @@
-//! What must hold for any path in the tree. (No fuzz target: libFuzzer cannot be linked with the records' database.)
+//! What must hold for any path in the tree.
 
 use store::FileKey;
 
