@@ -288,14 +288,21 @@ fn what_the_public_database_does_not_vouch_for_does_not_enter_the_log() {
     scene.tree.add(&stranger);
     scene.tree.add(&forged);
     let server = scene.command().start();
-    // What an upstream forged is refused on its way in, what somebody put into the store when it is looked up.
-    for (forged, honest) in [(&forged, &scene.public[0]), (&planted, &scene.planted)] {
-        let refused = get(&server, &lookup_path(forged));
-        assert_eq!(refused.status, 502, "{}", refused.text());
+    // What somebody put into the store is refused when it is looked up.
+    let assert_both_are_named = |reply: &http::Reply, forged: &Module, honest: &Module| {
+        assert_eq!(reply.status, 502, "{}", reply.text());
         for hash in [forged.zip_h1(), honest.zip_h1()] {
-            assert!(refused.text().contains(&hash), "{}", refused.text());
+            assert!(reply.text().contains(&hash), "{}", reply.text());
         }
-    }
+    };
+    let refused = get(&server, &lookup_path(&planted));
+    assert_both_are_named(&refused, &planted, &scene.planted);
+    // Of what an upstream forged, the log says what the database says; the forged file is refused on its way in.
+    let honest = &scene.public[0];
+    let record = get(&server, &lookup_path(&forged)).text();
+    assert!(record.contains(&honest.zip_h1()), "{record}");
+    let refused = get(&server, &format!("/{}.zip", forged.stem()));
+    assert_both_are_named(&refused, &forged, honest);
     assert_eq!(get(&server, &lookup_path(&stranger)).status, 403);
     // The database is gone: nothing new can be said about public modules, and what is known stays.
     assert_eq!(get(&server, &lookup_path(&scene.public[1])).status, 200);
@@ -308,7 +315,29 @@ fn what_the_public_database_does_not_vouch_for_does_not_enter_the_log() {
         unreachable.text()
     );
     assert_eq!(get(&server, &lookup_path(&scene.public[1])).status, 200);
-    assert_eq!(size_of(&server), 1);
+    assert_eq!(size_of(&server), 2);
+}
+
+#[test]
+fn for_a_look_up_of_a_public_version_no_file_of_it_is_fetched() {
+    let scene = Scene::new();
+    let server = scene.command().start();
+    for module in &scene.public {
+        let record = get(&server, &lookup_path(module)).text();
+        for hash in [module.zip_h1(), module.go_mod_h1()] {
+            assert!(record.contains(&hash), "{record}");
+        }
+    }
+    let asked = scene.upstream.requests();
+    let is_file = |path: &str| path.ends_with(".zip") || path.ends_with(".mod");
+    assert!(
+        !asked.iter().any(|request| is_file(&request.path)),
+        "{asked:?}"
+    );
+    // Those of a private one have no other source.
+    let record = get(&server, &lookup_path(&scene.private[0])).text();
+    assert!(record.contains(&scene.private[0].zip_h1()), "{record}");
+    assert_eq!(size_of(&server), 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use depot::{Depot, DepotError, FetchMode, Vouched};
 use gomod::ModuleVersion;
 use store::{FirstSightReason, Pin, Verification};
-use sumdb::record::ModuleHashes;
+use sumdb::record::{ModuleHashes, Part};
 use sumlog::HashSource;
 use trust::TrustError;
 
@@ -83,17 +83,40 @@ impl DepotHashes {
             ))),
         }
     }
+
+    fn record(&self, module: &ModuleVersion, vouched: &Vouched) -> Result<ModuleHashes, HashError> {
+        let Vouched { go_mod, zip } = vouched;
+        self.check(go_mod)?;
+        self.check(zip)?;
+        hashes_of(module, &go_mod.hash.to_string(), &zip.hash.to_string())
+    }
+
+    /// Both hashes as the public database states them, if it covers the module, can be asked, and proves that.
+    async fn of_database(&self, module: &ModuleVersion) -> Option<ModuleHashes> {
+        let (_, proven) = self.depot.proven(module).await.ok()??;
+        let hash = |part| proven.hash(part).map(|hash| hash.to_string()).ok();
+        hashes_of(module, &hash(Part::GoMod)?, &hash(Part::Zip)?).ok()
+    }
+}
+
+fn hashes_of(module: &ModuleVersion, go_mod: &str, zip: &str) -> Result<ModuleHashes, HashError> {
+    ModuleHashes::new(module.clone(), zip, go_mod)
+        .map_err(|error| HashError::Unusable(format!("{module}: {error}")))
 }
 
 impl HashSource for DepotHashes {
     type Error = HashError;
 
+    /// What is stored is held to what vouches for it. For what is not, the public database is enough: `go` looks up the
+    /// go.mod files of many versions it never builds, and no zip is fetched for their sake.
     async fn hashes(&self, module: &ModuleVersion) -> Result<ModuleHashes, HashError> {
-        let Vouched { go_mod, zip } = self.depot.vouched(module, self.mode).await?;
-        self.check(&go_mod)?;
-        self.check(&zip)?;
-        let (go_mod, zip) = (go_mod.hash.to_string(), zip.hash.to_string());
-        ModuleHashes::new(module.clone(), &zip, &go_mod)
-            .map_err(|error| HashError::Unusable(format!("{module}: {error}")))
+        match self.depot.vouched(module, FetchMode::CachedOnly).await {
+            Err(DepotError::NotCached { .. }) if self.mode == FetchMode::Allowed => {}
+            stored => return self.record(module, &stored?),
+        }
+        if let Some(hashes) = self.of_database(module).await {
+            return Ok(hashes);
+        }
+        self.record(module, &self.depot.vouched(module, self.mode).await?)
     }
 }
