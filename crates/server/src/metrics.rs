@@ -2,6 +2,7 @@
 //! of modules, versions or users, so that the number of series is bounded.
 
 mod kinds;
+mod times;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use store::Space;
 use upstream::{Event, Observer, Outcome};
+
+use times::Times;
 
 pub(crate) use kinds::{Endpoint, Served};
 
@@ -46,11 +49,13 @@ macro_rules! metrics {
 metrics! {
     BUILD: "info" "modkeep_build_info" ["version"] = "The running version";
     REQUESTS: "counter" "modkeep_requests_total" ["endpoint", "outcome"] = "Requests answered";
+    ANSWER_TIMES: "histogram" "modkeep_request_seconds" ["endpoint"] = "Seconds from a request to the head of its answer";
     SENT: "counter" "modkeep_sent_bytes_total" [] = "Bytes of response bodies begun, HEAD excluded";
     CONNECTIONS: "gauge" "modkeep_connections" [] = "Client connections open";
     REJECTED: "counter" "modkeep_connection_errors_total" [] = "Client connections that ended with an error: malformed, too slow, cut";
     EXCHANGES: "counter" "modkeep_upstream_requests_total" ["upstream", "outcome"] = "Exchanges with upstreams; the outcome of a failure is its label";
     LATENCY: "histogram" "modkeep_upstream_seconds" ["upstream"] = "Seconds to the end of an upstream's answer; for zips to their first bytes";
+    RECEIVED: "counter" "modkeep_upstream_received_bytes_total" ["upstream"] = "Bytes of bodies that came from upstreams, whether they were of use or not; modkeep_sent_bytes_total less these were saved";
     UPSTREAM_EVENTS: "counter" "modkeep_upstream_events_total" ["upstream", "event"] = "What was done about trouble with an upstream: retry, hedge, resumed, breaker-opened, breaker-closed, probe";
     UPSTREAM_UP: "gauge" "modkeep_upstream_up" ["upstream"] = "1 while requests go to this upstream, 0 while they go elsewhere";
     IN_FLIGHT: "gauge" "modkeep_fetches_in_flight" [] = "Fetches under way";
@@ -99,6 +104,11 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabel {
+    endpoint: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ExchangeLabels {
     upstream: Arc<str>,
     outcome: ExchangeOutcome,
@@ -139,13 +149,13 @@ impl EncodeLabelValue for ExchangeOutcome {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// By endpoint and outcome: found without hashing on the way of every request.
-    requests: Vec<Counter>,
+    requests: RequestMetrics,
     pub(crate) sent: Counter,
     pub(crate) connections: Gauge,
     pub(crate) connection_errors: Counter,
     exchanges: Family<ExchangeLabels, Counter>,
     latency: Family<UpstreamLabel, Histogram>,
+    received: Family<UpstreamLabel, Counter>,
     upstream_events: Family<EventLabels, Counter>,
     upstream_up: Family<UpstreamLabel, Gauge>,
     pub(crate) fetches: FetchMetrics,
@@ -166,6 +176,46 @@ pub struct Metrics {
     pub(crate) spans_sent: Counter,
     pub(crate) spans_dropped: Counter,
     pub(crate) prefetch: PrefetchCounters,
+}
+
+/// What is counted with each request: found without hashing on its way.
+#[derive(Debug)]
+struct RequestMetrics {
+    /// By endpoint and outcome.
+    answered: Vec<Counter>,
+    /// By endpoint.
+    times: Vec<Times>,
+}
+
+impl RequestMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let by_request = Family::<RequestLabels, Counter>::default();
+        let answered = Endpoint::ALL
+            .into_iter()
+            .flat_map(|endpoint| Served::ALL.map(|outcome| (endpoint.as_str(), outcome.as_str())))
+            .map(|(endpoint, outcome)| {
+                by_request.get_or_create_owned(&RequestLabels { endpoint, outcome })
+            })
+            .collect();
+        registry.register(base_name(REQUESTS), REQUESTS.help, by_request);
+        let by_endpoint = Family::<EndpointLabel, Times>::default();
+        let times = Endpoint::ALL
+            .map(Endpoint::as_str)
+            .map(|endpoint| by_endpoint.get_or_create_owned(&EndpointLabel { endpoint }))
+            .into();
+        registry.register(base_name(ANSWER_TIMES), ANSWER_TIMES.help, by_endpoint);
+        Self { answered, times }
+    }
+
+    fn count(&self, endpoint: Endpoint, outcome: Served, took: Duration) {
+        if let Some(times) = self.times.get(endpoint as usize) {
+            times.observe(took);
+        }
+        let place = endpoint as usize * Served::ALL.len() + outcome as usize;
+        if let Some(counter) = self.answered.get(place) {
+            counter.inc();
+        }
+    }
 }
 
 /// How many fetches there are.
@@ -317,21 +367,14 @@ impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        let by_request = Family::<RequestLabels, Counter>::default();
-        let requests = Endpoint::ALL
-            .into_iter()
-            .flat_map(|endpoint| Served::ALL.map(|outcome| (endpoint.as_str(), outcome.as_str())))
-            .map(|(endpoint, outcome)| {
-                by_request.get_or_create_owned(&RequestLabels { endpoint, outcome })
-            })
-            .collect();
         let metrics = Self {
-            requests,
+            requests: RequestMetrics::register(&mut registry),
             sent: Counter::default(),
             connections: Gauge::default(),
             connection_errors: Counter::default(),
             exchanges: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            received: Family::default(),
             upstream_events: Family::default(),
             upstream_up: Family::default(),
             fetches: FetchMetrics::default(),
@@ -359,7 +402,6 @@ impl Metrics {
             BUILD.help,
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        registry.register(base_name(REQUESTS), REQUESTS.help, by_request);
         registry.register(base_name(SENT), SENT.help, metrics.sent.clone());
         registry.register(
             base_name(CONNECTIONS),
@@ -377,6 +419,7 @@ impl Metrics {
             metrics.exchanges.clone(),
         );
         registry.register(base_name(LATENCY), LATENCY.help, metrics.latency.clone());
+        registry.register(base_name(RECEIVED), RECEIVED.help, metrics.received.clone());
         registry.register(
             base_name(UPSTREAM_EVENTS),
             UPSTREAM_EVENTS.help,
@@ -415,13 +458,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn count(&self, endpoint: Endpoint, outcome: Served) {
-        if let Some(counter) = self
-            .requests
-            .get(endpoint as usize * Served::ALL.len() + outcome as usize)
-        {
-            counter.inc();
-        }
+    /// A request was answered, with the head of the answer so long after it.
+    pub(crate) fn count(&self, endpoint: Endpoint, outcome: Served, took: Duration) {
+        self.requests.count(endpoint, outcome, took);
     }
 
     /// Whether it serves with a loss.
@@ -469,6 +508,13 @@ impl Observer for Metrics {
             .observe(elapsed.as_secs_f64());
     }
 
+    fn received(&self, source: &str, bytes: u64) {
+        let upstream = source.into();
+        self.received
+            .get_or_create(&UpstreamLabel { upstream })
+            .inc_by(bytes);
+    }
+
     fn event(&self, source: &str, event: Event) {
         let labels = EventLabels {
             upstream: source.into(),
@@ -491,6 +537,7 @@ mod tests {
             Duration::from_millis(3),
         );
         metrics.event("https://proxy.example.com", Event::Retry);
+        metrics.received("https://proxy.example.com", 1);
         metrics.set_upstream_up("https://proxy.example.com", true);
         metrics.set_degraded("offline", true);
         let text = metrics.render();
@@ -519,8 +566,9 @@ mod tests {
     #[test]
     fn requests_are_counted_where_they_belong() {
         let metrics = Metrics::new();
-        metrics.count(Endpoint::Zip, Served::Stale);
-        metrics.count(Endpoint::Unknown, Served::Trouble);
+        let took = Duration::from_millis(3);
+        metrics.count(Endpoint::Zip, Served::Stale, took);
+        metrics.count(Endpoint::Unknown, Served::Trouble, took);
         let text = metrics.render();
         assert!(
             text.contains("modkeep_requests_total{endpoint=\"zip\",outcome=\"stale\"} 1"),
@@ -532,6 +580,10 @@ mod tests {
         );
         assert!(
             text.contains("modkeep_requests_total{endpoint=\"list\",outcome=\"hit\"} 0"),
+            "{text}"
+        );
+        assert!(
+            text.contains("modkeep_request_seconds_count{endpoint=\"zip\"} 1"),
             "{text}"
         );
     }

@@ -362,11 +362,10 @@ impl App {
             served,
             reason,
         } = answer;
-        self.inner.state.metrics.count(endpoint, served);
+        let metrics = &self.inner.state.metrics;
+        metrics.count(endpoint, served, began.elapsed());
         if parts.method != Method::HEAD {
-            self.inner
-                .state
-                .metrics
+            metrics
                 .sent
                 .inc_by(response.body().size_hint().exact().unwrap_or_default());
         }

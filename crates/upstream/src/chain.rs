@@ -369,7 +369,7 @@ impl Inner {
     /// The server of a checksum database, which is remembered with its health.
     pub(crate) fn database(&self, base: &Url) -> Arc<Upstream> {
         let client = Client::new(&self.network, base);
-        let server = HttpUpstream::new(base, None, client);
+        let server = HttpUpstream::new(base, None, client, self.observer.clone());
         let mut databases = self
             .databases
             .lock()

@@ -1,5 +1,6 @@
 //! One GOPROXY server, asked over HTTP.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::check::{Refusal, check_body, check_headers, check_zip_start};
 use crate::classify::{Phase, classify};
 use crate::client::Client;
 use crate::exchange::Exchange;
+use crate::observe::Observer;
 use crate::{
     Absence, BodyStream, Expect, Failure, Reply, Request, Small, Validators, Via, ZipReply,
 };
@@ -61,24 +63,30 @@ impl From<Failure> for NoAnswer {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct HttpUpstream {
     source: String,
     credentials: Option<HeaderValue>,
     client: Client,
+    observer: Arc<dyn Observer>,
     /// It has answered, and not said that it is an instance of this program.
     is_other: AtomicBool,
 }
 
 impl HttpUpstream {
     /// `credentials`: the `Authorization` header to send. What the URL itself carries is not used.
-    pub(crate) fn new(base: &Url, credentials: Option<HeaderValue>, client: Client) -> Self {
+    pub(crate) fn new(
+        base: &Url,
+        credentials: Option<HeaderValue>,
+        client: Client,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         let mut base = base.clone();
         let _has_none = base.set_username("").and_then(|()| base.set_password(None));
         Self {
             source: base.as_str().trim_end_matches('/').to_owned(),
             credentials,
             client,
+            observer,
             is_other: AtomicBool::new(false),
         }
     }
@@ -342,13 +350,17 @@ impl HttpUpstream {
             low_speed,
             bytes: request.expect.limit(),
         };
-        limited(
-            response
-                .bytes_stream()
-                .map(move |piece| piece.map_err(&failed)),
-            limits,
-            complaints,
-        )
+        let mut received = Received {
+            observer: self.observer.clone(),
+            source: self.source.clone(),
+            bytes: 0,
+        };
+        let pieces = response.bytes_stream().map(move |piece| {
+            let piece = piece.map_err(&failed)?;
+            received.note(&piece);
+            Ok(piece)
+        });
+        limited(pieces, limits, complaints)
     }
 
     fn failed(&self, request: &Request, error: &reqwest::Error) -> Failure {
@@ -399,6 +411,25 @@ impl HttpUpstream {
             detail,
             retry_after: None,
         }
+    }
+}
+
+/// Counts what comes of a body, and tells of it when no more comes.
+struct Received {
+    observer: Arc<dyn Observer>,
+    source: String,
+    bytes: u64,
+}
+
+impl Received {
+    fn note(&mut self, piece: &Bytes) {
+        self.bytes += piece.len() as u64;
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.observer.received(&self.source, self.bytes);
     }
 }
 

@@ -63,6 +63,9 @@ pub trait Observer: Send + Sync {
     /// One exchange has ended. `elapsed` runs to the end of a small file, and to the first bytes of a zip.
     fn exchange(&self, source: &str, outcome: Outcome, elapsed: Duration);
 
+    /// So many bytes of a body have come, whether they were of use or not.
+    fn received(&self, _source: &str, _bytes: u64) {}
+
     /// Something was done about trouble.
     fn event(&self, _source: &str, _event: Event) {}
 }

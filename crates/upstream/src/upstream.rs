@@ -37,7 +37,7 @@ impl Upstream {
         if url.as_url().scheme() != "file" {
             let credentials = credentials(url.as_url(), netrc);
             let client = Client::new(network, url.as_url());
-            let http = HttpUpstream::new(url.as_url(), credentials, client);
+            let http = HttpUpstream::new(url.as_url(), credentials, client, observer.clone());
             return Ok(Self::from_http(http, observer));
         }
         let file = FileUpstream::new(url.as_url())

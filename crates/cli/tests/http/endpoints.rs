@@ -1,7 +1,7 @@
 //! Every path of the interface, with GET and HEAD.
 
 use testkit::http::Reply;
-use testkit::{Modkeep, Module};
+use testkit::{Fault, Modkeep, Module};
 
 use crate::scene::{
     Ask as _, BRANCH, HIT, INFO, LATEST, LIST, MISS, MOD, PATHS, SOON, Scene, ZIP, class_of, within,
@@ -9,6 +9,7 @@ use crate::scene::{
 
 const TEXT: &str = "text/plain; charset=UTF-8";
 const JSON: &str = "application/json";
+const ZIP_OF_ANOTHER: &str = "/example.com/other/@v/v1.0.0.zip";
 
 fn media_type(path: &str) -> &'static str {
     match path {
@@ -296,6 +297,45 @@ fn requests_are_counted_by_endpoint_and_outcome() {
         modkeep.metric("modkeep_store_bytes"),
         scene.source(MOD).len() as u64
     );
+    let times = "modkeep_request_seconds_count{endpoint=\"mod\"}";
+    assert_eq!(
+        modkeep.metric(times),
+        count("mod", "miss") + count("mod", "hit")
+    );
+}
+
+#[test]
+fn what_is_sent_less_what_was_received_is_what_was_saved() {
+    let scene = Scene::new();
+    let modkeep = scene.start();
+    let zip = scene.source(ZIP).len() as u64;
+    let received = format!(
+        "modkeep_upstream_received_bytes_total{{upstream=\"{}\"}}",
+        scene.upstream.url()
+    );
+    modkeep.get_stored(ZIP);
+    modkeep.settle();
+    let sent = || modkeep.metric("modkeep_sent_bytes_total");
+    let before = sent();
+    for _ in 0..3 {
+        modkeep.get(ZIP);
+    }
+    assert!(sent() - before >= 3 * zip);
+    // Once, and small answers beside it that tell whether the upstream is well.
+    let came = modkeep.metric(&received);
+    assert!((zip..2 * zip).contains(&came), "{came}");
+    // What came of a body that was cut came all the same, and so did the rest of it.
+    scene
+        .upstream
+        .fail(ZIP_OF_ANOTHER, Fault::TruncateAt(200_000));
+    scene
+        .tree
+        .add(&Module::big("example.com/other", "v1.0.0", 300_000));
+    let other = scene.source(ZIP_OF_ANOTHER);
+    assert!(modkeep.get(ZIP_OF_ANOTHER).body == other);
+    within(SOON, "both parts are counted", || {
+        modkeep.metric(&received) >= came + other.len() as u64
+    });
 }
 
 #[test]

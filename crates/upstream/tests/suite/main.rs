@@ -2,7 +2,7 @@
 //!
 //! * [`scene`] makes chains, requests and upstreams; [`name_server`] speaks DNS; [`child`] asks where other authorities are trusted.
 //! * `faults`, `statuses`, `bodies`, `tls`, `http_proxies`, `names`, `resolvers`: one upstream, and what is wrong with it.
-//! * `verdict`: several upstreams, and what follows from what they say.
+//! * `verdict`, `ranking`: several upstreams, and what follows from what they say.
 //! * `redirects`, `revalidation`, `credentials`: what is sent, and to whom.
 //! * `zips`, `folder`, `sumdb`: the other ways to ask.
 #![expect(
@@ -18,6 +18,7 @@ mod folder;
 mod http_proxies;
 mod name_server;
 mod names;
+mod ranking;
 mod redirects;
 mod resolvers;
 mod revalidation;

@@ -54,6 +54,7 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) first_is_authoritative: bool,
     pub(crate) order: Order,
+    pub(crate) probe_interval: Duration,
     pub(crate) observed: Arc<Observed>,
 }
 
@@ -67,6 +68,7 @@ impl Options {
             limits: PATIENT,
             first_is_authoritative: false,
             order: Order::Configured,
+            probe_interval: Duration::from_secs(5),
             observed: Arc::default(),
         }
     }
@@ -104,7 +106,7 @@ impl Options {
             limits: self.limits,
             first_is_authoritative: self.first_is_authoritative,
             order: self.order,
-            probe_interval: Duration::from_secs(5),
+            probe_interval: self.probe_interval,
             observer: self.observed.clone(),
         })
         .unwrap()
@@ -130,11 +132,17 @@ pub(crate) const SHORT: Duration = Duration::from_millis(300);
 pub(crate) struct Observed {
     exchanges: Mutex<Vec<(String, Outcome)>>,
     events: Mutex<Vec<(String, Event)>>,
+    received: Mutex<u64>,
 }
 
 impl Observed {
     pub(crate) fn exchanges(&self) -> Vec<(String, Outcome)> {
         self.exchanges.lock().unwrap().clone()
+    }
+
+    /// Bytes of bodies, from whomever.
+    pub(crate) fn received(&self) -> u64 {
+        *self.received.lock().unwrap()
     }
 
     pub(crate) fn events(&self) -> Vec<(String, Event)> {
@@ -148,6 +156,10 @@ impl Observer for Observed {
             .lock()
             .unwrap()
             .push((source.to_owned(), outcome));
+    }
+
+    fn received(&self, _source: &str, bytes: u64) {
+        *self.received.lock().unwrap() += bytes;
     }
 
     fn event(&self, source: &str, event: Event) {
