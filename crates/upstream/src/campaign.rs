@@ -30,11 +30,6 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often one request, unless others have found it to be back, asks an upstream that is out of reach.
 const KNOCK: Duration = Duration::from_millis(500);
 
-/// How long one try is left alone with an upstream before that same upstream is asked again beside it. Longer than the
-/// patience before another is asked: where nobody else is there to ask, a second request is of use against a connection
-/// that has died, and against slowness it is but more load.
-const LEFT_ALONE: Duration = Duration::from_secs(1);
-
 /// One upstream, and how to put the request to it.
 pub(crate) struct Entrant<'a, T> {
     pub(crate) health: &'a Health,
@@ -75,6 +70,8 @@ struct Attempt {
     hedge: Option<Instant>,
     /// When it looks as if nothing came any more.
     suspect: Instant,
+    /// When the same upstream may be asked beside it.
+    alone: Instant,
     /// Whether somebody else was asked because of it.
     is_covered: bool,
 }
@@ -138,10 +135,14 @@ enum News<T> {
 
 impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
     fn new(entrants: &'c [Entrant<'a, T>], terms: Terms) -> Self {
+        let now = Instant::now();
+        for entrant in entrants {
+            entrant.health.consider(now);
+        }
         Self {
             entrants,
             terms,
-            deadline: Instant::now() + terms.deadline,
+            deadline: now + terms.deadline,
             standings: entrants.iter().map(|_| Standing::default()).collect(),
             attempts: Vec::new(),
             next_id: 0,
@@ -293,16 +294,20 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
             self.standings[attempt.entrant].started < MOST_AT_ONE
                 && self.entrants[attempt.entrant].health.admits(now)
         };
+        // That all of several are far slower than usual, at the same time and for this request, is rather something else.
+        let is_one_of_several = self.attempts.len() > 1;
+        let due = |attempt: &Attempt| {
+            if is_one_of_several {
+                attempt.suspect
+            } else {
+                attempt.suspect.max(attempt.alone)
+            }
+        };
         let again = self
             .attempts
             .iter()
             .filter(may_be_asked_again)
-            .map(|attempt| {
-                (
-                    attempt.suspect.max(attempt.began + LEFT_ALONE),
-                    attempt.entrant,
-                )
-            })
+            .map(|attempt| (due(attempt), attempt.entrant))
             .min();
         let in_need = self
             .untried()
@@ -391,6 +396,7 @@ impl<'c, 'a, T: 'a> Campaign<'c, 'a, T> {
             began: now,
             hedge: patience.hedge.map(|after| now + after),
             suspect: now + patience.suspect,
+            alone: now + patience.alone,
             is_covered: false,
         });
         let mut changes = health.changes();

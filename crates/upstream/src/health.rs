@@ -21,6 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The bounds of that wait when something is known.
 const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 const MOST_PATIENCE: Duration = Duration::from_secs(2);
+/// How long one try is left alone with an upstream before that same upstream is asked again beside it. Longer than the
+/// patience before another is asked: where nobody else is there to ask, a second request is of use against a connection
+/// that has died, and against slowness it is but more load.
+const LEFT_ALONE: Duration = Duration::from_secs(1);
+/// The same while nothing is known of the usual time: it may well be slow.
+const LEFT_ALONE_AT_FIRST: Duration = Duration::from_secs(3);
+const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(10);
 /// No hedge comes earlier.
 const LEAST_HEDGE: Duration = Duration::from_millis(10);
 
@@ -44,7 +51,9 @@ struct State {
     breaker: Breaker,
     small: Latency,
     zip: Latency,
+    /// A share of the requests that are sent there.
     retries: Budget,
+    /// A share of the requests that might be: a second upstream is sent few others.
     hedges: Budget,
     rests_until: Option<Instant>,
     last_failure: Option<Failure>,
@@ -78,6 +87,8 @@ pub(crate) struct Patience {
     pub(crate) hedge: Option<Duration>,
     /// When it looks as if no answer were to come.
     pub(crate) suspect: Duration,
+    /// When the same upstream is asked again beside it.
+    pub(crate) alone: Duration,
 }
 
 /// A view of an upstream's health at one moment.
@@ -172,26 +183,37 @@ impl Health {
     /// How long to wait for an answer before somebody else is asked, too.
     pub(crate) fn patience(&self, kind: Kind) -> Patience {
         let state = self.state();
-        let p95 = state.latency(kind).p95();
+        let latency = state.latency(kind);
+        let p95 = latency.p95();
+        let least_alone = p95.map_or(LEFT_ALONE_AT_FIRST, |_| LEFT_ALONE);
         Patience {
             hedge: p95
                 .filter(|_| kind == Kind::Small)
                 .map(|p95| p95.max(LEAST_HEDGE)),
-            suspect: p95.map_or(PATIENCE, far_slower),
+            suspect: p95.map_or(PATIENCE, |p95| {
+                far_slower(p95).clamp(LEAST_PATIENCE, MOST_PATIENCE)
+            }),
+            alone: p95
+                .or(latency.longest())
+                .map_or(least_alone, far_slower)
+                .clamp(least_alone, LEFT_ALONE_AT_MOST),
         }
     }
 
     /// When it looks as if no more of a zip were to come; `None` while it is not known how long it usually takes.
     pub(crate) fn usual_patience(&self) -> Option<Duration> {
         let p95 = self.state().zip.p95()?;
-        Some(far_slower(p95))
+        Some(far_slower(p95).clamp(LEAST_PATIENCE, MOST_PATIENCE))
+    }
+
+    /// There is a request that may come to be sent there.
+    pub(crate) fn consider(&self, now: Instant) {
+        self.state().hedges.deposit(now);
     }
 
     /// A request is about to be sent.
     pub(crate) fn deposit(&self, now: Instant) {
-        let mut state = self.state();
-        state.retries.deposit(now);
-        state.hedges.deposit(now);
+        self.state().retries.deposit(now);
     }
 
     /// Whether a request that failed may be sent again.
@@ -321,9 +343,9 @@ impl Health {
     }
 }
 
-/// Far longer than what 19 of 20 answers take.
-fn far_slower(p95: Duration) -> Duration {
-    (p95 * 3 + Duration::from_millis(50)).clamp(LEAST_PATIENCE, MOST_PATIENCE)
+/// Far longer than what answers usually take.
+fn far_slower(usual: Duration) -> Duration {
+    usual * 3 + Duration::from_millis(50)
 }
 
 impl State {

@@ -48,6 +48,11 @@ impl Latency {
         self.average.map(Duration::from_secs_f64)
     }
 
+    /// The longest of the newest answers.
+    pub(crate) fn longest(&self) -> Option<Duration> {
+        self.recent.iter().max().copied()
+    }
+
     /// What 19 of 20 answers stay below; `None` before there are enough of them.
     pub(crate) fn p95(&self) -> Option<Duration> {
         if self.recent.len() < ENOUGH {
@@ -73,7 +78,7 @@ mod tests {
     fn the_percentile_is_of_the_newest_answers() {
         let mut latency = Latency::default();
         (1..16).for_each(|n| latency.record(ms(n)));
-        assert_eq!(latency.p95(), None);
+        assert_eq!((latency.p95(), latency.longest()), (None, Some(ms(15))));
         (16..=100).for_each(|n| latency.record(ms(n)));
         // The newest 64 are 37..=100.
         assert_eq!(latency.p95(), Some(ms(97)));

@@ -1,5 +1,7 @@
 //! Requests to upstreams that exist on paper, on a clock that is not waited for.
 
+mod builds;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -352,6 +354,28 @@ async fn the_only_upstream_is_not_asked_twice_because_it_is_slower_than_usual() 
     assert_eq!(only.asked(), 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_only_upstream_is_asked_once_for_each_file_however_slow_it_is_from_the_start() {
+    for millis in [1000, 2500] {
+        let only = Mirror::new("a", move |_| Does::Answer(ms(millis)));
+        let mirrors = [&only];
+        for _ in 0..5 {
+            let crowd = (0..60).map(|_| ask(&mirrors));
+            for answer in futures_util::future::join_all(crowd).await {
+                answer.unwrap();
+            }
+        }
+        assert_eq!(only.asked(), 300, "{millis}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_at_the_beginning_is_asked_again_beside_a_while_later() {
+    let only = Mirror::new("a", |n| if n == 0 { HANGS } else { SOUND });
+    let (answer, took) = timed(ask(&[&only])).await;
+    assert!(answer.is_ok() && took < ms(3100), "{took:?}");
+}
+
 /// Fails so until some time after now, and is sound from then on.
 fn back_after(down: Duration, failing: Does) -> impl Fn(u32) -> Does + Send + Sync + 'static {
     let back = Instant::now() + down;
@@ -435,114 +459,4 @@ async fn nobody_waits_for_an_outage_when_another_says_absent_or_fails_for_good()
     let ill = Mirror::new("c", |_| Does::Fail(Label::Goproxy5xx, ms(5)));
     let (tally, took) = timed(ask_patiently(&[&ill])).await;
     assert!(tally.is_err() && took < ms(500), "{took:?}");
-}
-
-/// Every kind of failure, with the time it takes to show.
-fn random_failure(rng: &mut fastrand::Rng) -> Does {
-    let kinds = [
-        Does::Fail(Label::TcpRefused, ms(1)),
-        Does::Fail(Label::TcpReset, ms(15)),
-        Does::Fail(Label::TcpTimeout, ms(1000)),
-        Does::Fail(Label::DnsServfail, ms(5)),
-        Does::Fail(Label::TlsHandshakeTimeout, ms(1000)),
-        Does::Fail(Label::Goproxy5xx, ms(20)),
-        Does::Fail(Label::Goproxy429, ms(20)),
-        Does::Fail(Label::Goproxy403, ms(20)),
-        Does::Fail(Label::GoproxyTruncated, ms(20)),
-        Does::Fail(Label::GoproxyHtml, ms(20)),
-        Does::Fail(Label::GoproxyCorrupt, ms(20)),
-        HANGS,
-    ];
-    kinds[rng.usize(..kinds.len())]
-}
-
-fn unreliable(seed: u64, failing: f64) -> impl Fn(u32) -> Does + Send + Sync + 'static {
-    let rng = Mutex::new(fastrand::Rng::with_seed(seed));
-    move |_| {
-        let mut rng = rng.lock().unwrap();
-        if rng.f64() < failing {
-            random_failure(&mut rng)
-        } else {
-            Does::Answer(ms(15 + rng.u64(..10)))
-        }
-    }
-}
-
-struct Builds {
-    failed: u32,
-    requests: u32,
-    /// Of all builds together, each of them tried once.
-    took: Duration,
-    /// Of all requests together.
-    waited: Duration,
-}
-
-const BUILDS: u32 = 2000;
-
-/// Builds of varied size, one after the other. The same every time: who asks takes its chances from the same seed.
-async fn build(failing: f64, seed: u64) -> Builds {
-    fastrand::seed(seed);
-    let mut rng = fastrand::Rng::with_seed(seed + 5);
-    let (a, b) = (
-        Mirror::new("a", unreliable(seed, failing)),
-        Mirror::new("b", unreliable(seed + 1, failing)),
-    );
-    let mut builds = Builds {
-        failed: 0,
-        requests: 0,
-        took: Duration::ZERO,
-        waited: Duration::ZERO,
-    };
-    for _ in 0..BUILDS {
-        let files = rng.u32(30..=300);
-        builds.requests += files;
-        let began = Instant::now();
-        // As many at a time as the `go` command asks for.
-        let lanes = (0..8).map(|lane| {
-            let mirrors = [&a, &b];
-            async move {
-                let (mut sound, mut waited) = (true, Duration::ZERO);
-                for _ in (lane..files).step_by(8) {
-                    let (answer, took) = timed(ask(&mirrors)).await;
-                    sound &= answer.is_ok();
-                    waited += took;
-                }
-                (sound, waited)
-            }
-        });
-        let lanes = futures_util::future::join_all(lanes).await;
-        builds.failed += u32::from(lanes.iter().any(|(sound, _)| !sound));
-        builds.waited += lanes.iter().map(|(_, waited)| *waited).sum::<Duration>();
-        builds.took += began.elapsed();
-    }
-    builds
-}
-
-#[tokio::test(start_paused = true)]
-async fn builds_succeed_although_one_answer_in_twelve_fails() {
-    let well = build(0.0, 1).await;
-    assert_eq!(well.failed, 0);
-    let ill = build(0.08, 1).await;
-    let figures = format!(
-        "{} of {BUILDS} builds failed ({} requests); builds took {:.3} times, requests {:.3} times as long as without faults",
-        ill.failed,
-        ill.requests,
-        ill.took.as_secs_f64() / well.took.as_secs_f64(),
-        ill.waited.as_secs_f64() / well.waited.as_secs_f64(),
-    );
-    // All six tries of one request in 3.8 million fail by chance alone, so that one run of so many builds in eleven has a
-    // build that fails. If it is this one, more builds have to show that it was chance.
-    let (mut failed, mut builds) = (ill.failed, BUILDS);
-    for seed in 2..=4 {
-        if f64::from(failed) <= f64::from(builds) * 0.0002 {
-            break;
-        }
-        failed += build(0.08, seed).await.failed;
-        builds += BUILDS;
-    }
-    assert!(
-        f64::from(failed) <= f64::from(builds) * 0.0002,
-        "{failed} of {builds}; {figures}"
-    );
-    assert!(ill.took < well.took * 2, "{figures}");
 }

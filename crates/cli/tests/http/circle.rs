@@ -166,6 +166,7 @@ fn a_server_that_is_no_instance_is_not_asked_whether_it_waits_for_one() {
         for reply in ask_all(&[&first, &second], path) {
             assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         }
+        assert_eq!(scene.upstream.count(path), 1, "{path}");
     }
     for request in scene.upstream.requests() {
         assert_eq!(request.header("disable-module-fetch"), None, "{request:?}");

@@ -147,7 +147,7 @@ fn a_client_that_takes_a_little_now_and_then_gets_everything() {
     assert_eq!((taken, rests), (len, 20));
 }
 
-fn allow_many_files() {
+pub(crate) fn allow_many_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();

@@ -2,7 +2,7 @@
 //! that break every rule.
 //!
 //! * [`scene`] sets the stage: an upstream with one module, and a `modkeep` in front of it.
-//! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`: the side of the clients.
+//! * `endpoints`, `ranges`, `wire`, `requests`, `limits`, `admission`, `crowd`: the side of the clients.
 //! * `absence`, `outage`, `flights`, `answers`, `redirects`, `proxies`, `pac`, `sumdb`, `verify`, `hostile`, `heads`,
 //!   `circle`, `names`: the side of the upstreams.
 //! * `settings`, `lifecycle`, `handover`, `offline`, `storage`, `disk`, `log`, `spans`, `tls`, `privacy`, `provenance`,
@@ -17,6 +17,7 @@ mod admission;
 mod answers;
 mod api;
 mod circle;
+mod crowd;
 mod disk;
 mod doctor;
 mod edge;
