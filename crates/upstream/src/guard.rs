@@ -228,7 +228,7 @@ impl GuardedResolver {
     }
 
     /// Where a name leads, by the word of the resolver or, if that is none in time, by what it said before.
-    async fn lookup(self, host: String) -> Result<Vec<SocketAddr>, LookupError> {
+    pub(crate) async fn lookup(self, host: String) -> Result<Vec<SocketAddr>, LookupError> {
         let names = self.names.clone();
         let ask = |host: String| async move { names.ask(&host).await };
         self.lookup_with(host, ask).await

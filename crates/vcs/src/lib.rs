@@ -55,7 +55,7 @@ pub use options::{
     ClientCertificate, Credentials, KnownHosts, Remote, RemoteOptions, SshOptions, UnknownPlace,
     UrlTemplate,
 };
-pub use outbound::{Outbound, Refused};
+pub use outbound::{Lookup, LookupFault, Outbound, Refused};
 pub use repo::Limits;
 pub use resolve::{TagNow, Versions, settled};
 pub use routes::{Route, RouteProxy, Routes};

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use gomod::glob;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,11 +16,30 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use crate::error::{Blocked, Error, ToolFault};
 use fault::Label;
 
-/// The rules. The default reaches public addresses only.
+/// The rules. The default reaches public addresses only, and asks the system where they are.
 #[derive(Clone, Debug, Default)]
 pub struct Outbound {
     allow: Vec<IpNet>,
     hosts: Vec<String>,
+    names: Option<Arc<dyn Lookup>>,
+}
+
+/// Knows where hosts are, in place of the system's resolver.
+pub trait Lookup: fmt::Debug + Send + Sync {
+    /// The addresses of a host, in lower case.
+    fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, LookupFault>>;
+}
+
+/// A name that led to no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("lookup {what}: {reason}")]
+pub struct LookupFault {
+    /// The host, and the resolver if it is that which failed.
+    pub what: String,
+    /// Why, in Go's words.
+    pub reason: String,
+    /// The class of the failure.
+    pub label: Label,
 }
 
 /// What kind of network an address belongs to.
@@ -37,7 +57,17 @@ impl Outbound {
     pub fn new(allow: Vec<IpNet>) -> Self {
         Self {
             allow,
-            hosts: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// Asks `names` where hosts are, but for those that the operator has named: what they are called is nobody else's
+    /// business.
+    #[must_use]
+    pub fn asking(self, names: Arc<dyn Lookup>) -> Self {
+        Self {
+            names: Some(names),
+            ..self
         }
     }
 
@@ -71,22 +101,30 @@ impl Outbound {
     }
 
     /// The addresses of `host` that may be reached.
-    pub(crate) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Error> {
+    pub(crate) async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let found: Vec<IpAddr> = match bare.parse() {
+        let found = match bare.parse() {
             Ok(address) => vec![address],
-            Err(_) => tokio::net::lookup_host((bare, port))
-                .await
-                .map_err(|error| lookup_fault(bare, &error))?
-                .map(|address| address.ip())
-                .collect(),
+            Err(_) => self.lookup(bare).await?,
         };
+        Ok(self.permitted(bare, found).map_err(Blocked::Destination)?)
+    }
+
+    /// Where a name leads, whether that may be reached or not.
+    async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, LookupFault> {
+        match &self.names {
+            Some(names) if !self.trusts(host) => names.lookup(&host.to_ascii_lowercase()).await,
+            _ => ask_system(host).await,
+        }
+    }
+
+    fn permitted(&self, host: &str, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, Refused> {
         let permitted: Vec<IpAddr> = found
             .into_iter()
-            .filter(|address| self.permits(bare, *address))
+            .filter(|address| self.permits(host, *address))
             .collect();
         if permitted.is_empty() {
-            return Err(Blocked::Destination(Refused(bare.to_owned())).into());
+            return Err(Refused(host.to_owned()));
         }
         Ok(permitted)
     }
@@ -108,24 +146,44 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-fn lookup_fault(host: &str, error: &std::io::Error) -> Error {
+impl From<LookupFault> for Error {
+    fn from(fault: LookupFault) -> Self {
+        let LookupFault {
+            what,
+            reason,
+            label,
+        } = fault;
+        ToolFault::Failed {
+            what: format!("lookup {what}"),
+            status: reason,
+            label,
+            stderr: String::new(),
+        }
+        .into()
+    }
+}
+
+async fn ask_system(host: &str) -> Result<Vec<IpAddr>, LookupFault> {
+    match tokio::net::lookup_host((host, 0)).await {
+        Ok(found) => Ok(found.map(|address| address.ip()).collect()),
+        Err(error) => Err(system_fault(host, &error)),
+    }
+}
+
+/// The system's resolver tells its reasons in words only.
+fn system_fault(host: &str, error: &std::io::Error) -> LookupFault {
     let words = error.to_string();
     let gone = words.contains("not known") || words.contains("No address associated");
-    ToolFault::Failed {
-        what: format!("lookup {host}"),
-        status: if gone {
-            "no such host".to_owned()
-        } else {
-            words
-        },
-        label: if gone {
-            Label::DnsNxdomain
-        } else {
-            Label::DnsServfail
-        },
-        stderr: String::new(),
+    let (reason, label) = if gone {
+        ("no such host".to_owned(), Label::DnsNxdomain)
+    } else {
+        (words, Label::DnsServfail)
+    };
+    LookupFault {
+        what: host.to_owned(),
+        reason,
+        label,
     }
-    .into()
 }
 
 fn range_of(address: IpAddr) -> Range {
@@ -185,14 +243,11 @@ impl Resolve for GuardedResolver {
         let outbound = Arc::clone(&self.0);
         Box::pin(async move {
             let host = name.as_str();
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            let permitted: Vec<SocketAddr> = found
-                .filter(|address| outbound.permits(host, address.ip()))
-                .collect();
-            if permitted.is_empty() {
-                return Err(Refused(host.to_owned()).into());
-            }
-            Ok(Box::new(permitted.into_iter()) as Addrs)
+            let found = outbound.lookup(host).await?;
+            let permitted = outbound.permitted(host, found)?;
+            // The port is that of the request.
+            let addresses = permitted.into_iter().map(|ip| SocketAddr::new(ip, 0));
+            Ok(Box::new(addresses) as Addrs)
         })
     }
 }
@@ -250,11 +305,45 @@ mod tests {
     async fn a_name_that_leads_inside_is_refused() {
         let outbound = Outbound::default();
         for host in ["localhost", "127.0.0.1", "[::1]"] {
-            let error = outbound.resolve(host, 443).await.unwrap_err();
+            let error = outbound.resolve(host).await.unwrap_err();
             assert!(error.to_string().contains("refused"), "{error}");
             assert!(!error.is_absence());
         }
         let trusting = outbound.trusting(["localhost".to_owned()]);
-        assert!(!trusting.resolve("localhost", 443).await.unwrap().is_empty());
+        assert!(!trusting.resolve("localhost").await.unwrap().is_empty());
+    }
+    /// Knows one address of every host.
+    #[derive(Debug)]
+    struct All(IpAddr);
+
+    impl Lookup for All {
+        fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, LookupFault>> {
+            let found = match host {
+                "nowhere.example" => Err(LookupFault {
+                    what: host.to_owned(),
+                    reason: "no such host".to_owned(),
+                    label: Label::DnsNxdomain,
+                }),
+                _ => Ok(vec![self.0]),
+            };
+            Box::pin(std::future::ready(found))
+        }
+    }
+
+    #[tokio::test]
+    async fn names_lead_where_who_is_asked_says_and_no_further_than_the_rules_allow() {
+        let (public, inside) = ([192, 0, 2, 7].into(), [10, 0, 0, 7].into());
+        let asking = |address| Outbound::default().asking(Arc::new(All(address)));
+        let found = asking(public).resolve("Forge.example").await.unwrap();
+        assert_eq!(found, [public]);
+        let error = asking(inside).resolve("forge.example").await.unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+        let error = asking(public).resolve("nowhere.example").await.unwrap_err();
+        assert_eq!(error.to_string(), "lookup nowhere.example: no such host");
+        assert_eq!(error.label(), Label::DnsNxdomain);
+        // Of the system, which knows where that is.
+        let named = asking(public).trusting(["localhost".to_owned()]);
+        let found = named.resolve("localhost").await.unwrap();
+        assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
     }
 }

@@ -1,14 +1,18 @@
 //! From the configuration to what makes modules from repositories.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use goenv::Environment;
 use goenv::netrc::Secret;
+use upstream::HostNames;
 use vcs::discovery::{HttpWeb, RootRule, Rules};
 use vcs::{
-    CredentialSource, Keyring, KnownHosts, Outbound, Route, Routes, RunnerSettings, SshOptions,
-    Vcs, VersionControl,
+    CredentialSource, Keyring, KnownHosts, Lookup, LookupFault, Outbound, Route, Routes,
+    RunnerSettings, SshOptions, Vcs, VersionControl,
 };
 
 use super::{CannotDo, proxies};
@@ -72,13 +76,33 @@ fn routes(effective: &Effective, environment: &Environment) -> Result<Routes, Ca
     let hosts: Vec<String> = named
         .filter_map(|pattern| pattern.split('/').next().map(str::to_owned))
         .collect();
-    let outbound = Outbound::new(effective.outbound.clone()).trusting(hosts);
+    let names = HostNames::new(effective.names.clone(), proxies.clone());
+    let outbound = Outbound::new(effective.outbound.clone())
+        .trusting(hosts)
+        .asking(Arc::new(Names(names)));
     let mut routes = Routes::new(configured, proxies, outbound);
     // What OpenSSL and its like would trust; git is told the same.
     routes.ca_file = environment.non_empty("SSL_CERT_FILE").map(Into::into);
     let goauth = CredentialSource::GoAuth(effective.goauth.clone());
     routes.keyring = Some(Arc::new(Keyring::new(goauth, "", environment.clone())));
     Ok(routes)
+}
+
+/// The resolvers that are asked where upstreams are.
+#[derive(Debug)]
+struct Names(HostNames);
+
+impl Lookup for Names {
+    fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, LookupFault>> {
+        async move {
+            self.0.lookup(host).await.map_err(|error| LookupFault {
+                what: error.what,
+                reason: error.reason,
+                label: error.label,
+            })
+        }
+        .boxed()
+    }
 }
 
 fn route(rule: &OriginRule, environment: &Environment) -> Result<Route, CannotDo> {

@@ -334,10 +334,10 @@ pub const SETTINGS: &[Setting] = &[
         "dns.servers",
         ValueKind::Resolvers,
         "system",
-        "Which resolvers are asked where upstreams, checksum databases and their redirects are, the next when one fails: \
-         `system`, `udp://ADDRESS` (and TCP), `tls://HOST` (DNS over TLS) and `https://HOST/dns-query` (DNS over HTTPS), \
-         separated by commas; a port may follow the host. `system` among others is asked in its turn. The hosts of \
-         resolvers and of repositories are looked up with the system's.",
+        "Which resolvers are asked where upstreams, checksum databases, the repositories of public modules and what they \
+         redirect to are, the next when one fails: `system`, `udp://ADDRESS` (and TCP), `tls://HOST` (DNS over TLS) and \
+         `https://HOST/dns-query` (DNS over HTTPS), separated by commas; a port may follow the host. `system` among others \
+         is asked in its turn. The hosts of resolvers are looked up with the system's.",
     )
     .reloadable(),
     setting(
@@ -345,8 +345,8 @@ pub const SETTINGS: &[Setting] = &[
         ValueKind::Hosts,
         "",
         "Hosts that no resolver of `dns.servers` hears of, such as `*.corp.example.com`: the system's is asked. So it is for \
-         HTTP proxies, the hosts of `private` modules, names without a dot, and those below `internal`, `local`, `home.arpa`, \
-         `corp`, `lan` and the like, which the public DNS does not have.",
+         HTTP proxies, the hosts of `private` modules and of `[[origin]]` tables, names without a dot, and those below \
+         `internal`, `local`, `home.arpa`, `corp`, `lan` and the like, which the public DNS does not have.",
     )
     .found_out("none beside these")
     .reloadable(),

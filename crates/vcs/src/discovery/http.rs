@@ -16,7 +16,7 @@ use url::Url;
 use crate::discovery::web::{MAX_PAGE, Page, Trust, Web, WebError};
 use crate::keyring::Attempt;
 use crate::options::Credentials;
-use crate::outbound::Refused;
+use crate::outbound::{LookupFault, Refused};
 use crate::routes::Routes;
 
 /// How far redirects may lead, as in Go's HTTP client.
@@ -226,8 +226,10 @@ fn describe(error: &reqwest::Error) -> WebError {
     let mut io_kind = None;
     let mut tls = None;
     let mut refused = false;
+    let mut lookup = None;
     loop {
         refused |= innermost.is::<Refused>();
+        lookup = lookup.or_else(|| innermost.downcast_ref::<LookupFault>());
         if let Some(io) = innermost.downcast_ref::<io::Error>() {
             io_kind = Some(io.kind());
         }
@@ -244,6 +246,10 @@ fn describe(error: &reqwest::Error) -> WebError {
         }
     }
     let text = innermost.to_string();
+    let looked_up = lookup.map(|fault| match fault.label {
+        Label::DnsNxdomain => Label::ModImportHostGone,
+        label => label,
+    });
     let label = match (tls, io_kind) {
         _ if refused => Label::DnsPoisoned,
         (Some(rustls::Error::InvalidCertificate(reason)), _) => certificate_label(reason),
@@ -264,7 +270,7 @@ fn describe(error: &reqwest::Error) -> WebError {
         (None, _) => Label::TcpReset,
     };
     WebError {
-        label,
+        label: looked_up.unwrap_or(label),
         detail: text,
     }
 }

@@ -268,7 +268,7 @@ impl Access {
             _ => 22,
         };
         let port = parts.port().parse().unwrap_or(usual);
-        let addresses = outbound.resolve(host, port).await?;
+        let addresses = outbound.resolve(host).await?;
         if scheme.starts_with("http") {
             let list: Vec<String> = addresses
                 .iter()

@@ -116,7 +116,7 @@ impl Rules {
         }
         let addresses: Vec<SocketAddr> = match &self.outbound {
             Some(outbound) => {
-                let permitted = outbound.resolve(bare, port).await?;
+                let permitted = outbound.resolve(bare).await?;
                 permitted.into_iter().map(|ip| (ip, port).into()).collect()
             }
             None => tokio::net::lookup_host((bare, port))
