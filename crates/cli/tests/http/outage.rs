@@ -1,6 +1,7 @@
 //! Upstreams in trouble: every kind of trouble has its status and its reason, and none of them is "not found".
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use testkit::{Fault, Go, Modkeep, Module, UpstreamServer};
 
@@ -180,6 +181,26 @@ fn a_failure_heals_by_itself() {
         assert_eq!(modkeep.get_anew(path).status, 502, "{path}");
         assert_eq!(modkeep.get_anew(path).status, 200, "{path}");
         assert_eq!(scene.upstream.count(path), 4, "{path}");
+    }
+}
+
+#[test]
+fn the_first_who_asks_after_a_long_outage_is_answered() {
+    let mut scene = Scene::new();
+    let modkeep = scene.start_with(&[("upstreams.probe-interval", "50ms")]);
+    scene.upstream.stop();
+    // So many failures that it is looked for as seldom as ever it is.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(4) {
+        let reply = modkeep.get(MOD);
+        assert_eq!(reply.status, 502, "{}", reply.text());
+        thread::sleep(Duration::from_millis(20));
+    }
+    scene.upstream.start();
+    for path in [MOD, ZIP, LIST] {
+        let reply = modkeep.get(path);
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert!(reply.body == scene.source(path), "{path}");
     }
 }
 
