@@ -7,6 +7,7 @@
 mod build;
 mod crowd;
 mod dns;
+mod hour;
 mod isolation;
 mod kill;
 mod measure;

@@ -9,6 +9,7 @@ use anyhow::Result;
 use super::build::download;
 use super::crowd;
 use super::dns::{Resolver, Says};
+use super::hour;
 use super::isolation::{Loss, Need, OtherResolver, SmallDisk};
 use super::kill;
 use super::measure::Build;
@@ -57,6 +58,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 are back.",
         needs: &[],
         run: recovery,
+    },
+    Scenario {
+        name: "hour",
+        title: "Recovery after an hour of outage",
+        story: "Both mirrors are gone for an hour, in which a build is tried every five minutes; the build that counts begins \
+                when they are back. The clock is simulated: the hour lasts a minute, and what modkeep does by the clock is done \
+                sixty times as fast. Straight, nobody remembers an outage, and it is left out.",
+        needs: &[],
+        run: hour::run,
     },
     Scenario {
         name: "mix",

@@ -103,7 +103,7 @@ pub(super) fn run(rig: &Rig) -> Result<Shown> {
 }
 
 /// The settings of a server whose day lasts so long.
-fn hurried(day: Duration) -> Vec<(&'static str, String)> {
+pub(super) fn hurried(day: Duration) -> Vec<(&'static str, String)> {
     let shorter = |usual: Duration| {
         let part = usual.mul_f64(day.as_secs_f64() / DAY.as_secs_f64());
         format!("{}ms", part.as_millis().max(1))
