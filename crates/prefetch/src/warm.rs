@@ -65,8 +65,8 @@ pub async fn warm(
     };
     for (path, project) in &targets.projects {
         let needed = run.walk(&project.mains, Some(project)).await;
-        tracing::debug!(project = %path.display(), modules = needed.len(), "the module graph was walked");
-        run.fetch_all(&needed, &FileKind::ALL).await;
+        tracing::debug!(project = %path.display(), modules = needed.downloads.len(), "the module graph was walked");
+        run.fetch_needed(&needed).await;
     }
     for (module, revision) in &targets.modules {
         match source.resolve(module, revision).await {
@@ -79,9 +79,19 @@ pub async fn warm(
     let versions = |list: Vec<(ModuleVersion, bool)>| -> BTreeSet<ModuleVersion> {
         list.into_iter().map(|(module, _)| module).collect()
     };
-    run.fetch_all(&versions(only_mod), &[FileKind::Mod]).await;
+    let only_mod = versions(only_mod);
+    run.fetch_all(&only_mod, &[FileKind::Mod]).await;
     run.fetch_all(&versions(whole), &FileKind::ALL).await;
+    run.fetch_listed(&only_mod).await;
     run.report
+}
+
+/// What a project needs.
+struct Needed {
+    /// What a build would download.
+    downloads: BTreeSet<ModuleVersion>,
+    /// What is selected, whether a build downloads it or not: what `go list -m all` tells about.
+    listed: BTreeSet<ModuleVersion>,
 }
 
 struct Run<'a> {
@@ -120,18 +130,14 @@ impl Run<'_> {
         match mains {
             Ok(mains) => {
                 let needed = self.walk(&mains, None).await;
-                self.fetch_all(&needed, &FileKind::ALL).await;
+                self.fetch_needed(&needed).await;
             }
             Err(cause) => self.fail(name, cause),
         }
     }
 
-    /// Walks the module graph, and gives back what a build would download.
-    async fn walk(
-        &mut self,
-        mains: &MainModules,
-        project: Option<&Project>,
-    ) -> BTreeSet<ModuleVersion> {
+    /// Walks the module graph.
+    async fn walk(&mut self, mains: &MainModules, project: Option<&Project>) -> Needed {
         let mut loader = Loader::new(mains.clone(), Scope::All, Limits::default());
         let source = self.source;
         let mut under_way = FuturesUnordered::new();
@@ -185,7 +191,17 @@ impl Run<'_> {
                 self.fail(failure.node.to_string(), failure.cause.to_string());
             }
         }
-        mains.downloads(&outcome)
+        let listed = outcome.build_list().into_iter();
+        let listed = listed.filter(|node| node.release_version().is_some());
+        Needed {
+            downloads: mains.downloads(&outcome),
+            listed: listed
+                .filter_map(|node| match mains.source(node) {
+                    Ok(mvs::Source::Module(module)) => Some(module),
+                    Ok(mvs::Source::Directory(_)) | Err(_) => None,
+                })
+                .collect(),
+        }
     }
 
     /// A go.mod file that need not be fetched.
@@ -202,6 +218,26 @@ impl Run<'_> {
                     "a dependency's directory is not here".to_owned(),
                 )),
             }),
+        }
+    }
+
+    async fn fetch_needed(&mut self, needed: &Needed) {
+        self.fetch_all(&needed.downloads, &FileKind::ALL).await;
+        self.fetch_listed(&needed.listed).await;
+    }
+
+    /// Fetches what `go list -m` reads of a version: it asks for the time of each, and graph pruning leaves go.mod files
+    /// out that it reads all the same. No build needs them, so that it is no failure if they cannot be had.
+    async fn fetch_listed(&mut self, modules: &BTreeSet<ModuleVersion>) {
+        let needed = self.report.failed.len();
+        self.fetch_all(modules, &[FileKind::Info, FileKind::Mod])
+            .await;
+        for Failed { what, cause } in self.report.failed.drain(needed..) {
+            tracing::info!(
+                file = what,
+                cause,
+                "no build needs it, and it cannot be had"
+            );
         }
     }
 
