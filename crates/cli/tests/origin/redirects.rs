@@ -16,6 +16,11 @@ fn what_was_renamed_is_found_where_it_went_as_go_finds_it() {
     let scene = Scene::new();
     let forge = &scene.forge;
     publish(&scene, "git.public.test/new", "go.vanity.test/lib");
+    publish(&scene, "git.public.test/first", "go.vanity.test/first");
+    forge.page(
+        "go.vanity.test/first",
+        "go.vanity.test/first git https://git.public.test/first",
+    );
     // The page is elsewhere, and so is the repository that it names.
     forge.page(
         "go.vanity.test/pages/lib",
@@ -29,8 +34,9 @@ fn what_was_renamed_is_found_where_it_went_as_go_finds_it() {
     }
     let modkeep = scene.command("").start();
     let (through, direct) = (Scene::go_through(&modkeep), scene.go_direct());
-    for version in ["v1.0.0", "main"] {
-        let query = format!("go.vanity.test/lib@{version}");
+    // By then the server is known by another repository.
+    for query in ["first@v1.0.0", "lib@v1.0.0", "lib@main"] {
+        let query = format!("go.vanity.test/{query}");
         let sum = |go: &testkit::Go| {
             let output = go.run(go.home(), &["mod", "download", "-json", &query]);
             let told: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
