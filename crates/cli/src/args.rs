@@ -459,3 +459,61 @@ pub fn command() -> clap::Command {
     command.build();
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../../README.md");
+
+    /// The command lines in a text: between backticks, or a line of their own that may go on with an explanation.
+    fn command_lines(text: &str) -> Vec<&str> {
+        let lines = text.lines().map(|line| {
+            let line = line.trim_start().trim_start_matches("$ ");
+            line.split("  ").next().unwrap_or(line)
+        });
+        let quoted = text.split('`').skip(1).step_by(2);
+        lines
+            .chain(quoted)
+            .flat_map(|line| line.split(" | "))
+            .map(|line| line.split(['>', '#', ';']).next().unwrap_or(line))
+            .filter(|line| line.starts_with("modkeep ") && !line.ends_with(':'))
+            .collect()
+    }
+
+    fn assert_parses(line: &str) {
+        let words = line
+            .split_whitespace()
+            .map(|word| word.trim_matches('\'').replace("\\|", "|"));
+        if let Err(error) = Cli::try_parse_from(words) {
+            let is_help = matches!(
+                error.kind(),
+                clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+            );
+            assert!(is_help, "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_readme_and_help_say_to_type_is_taken() {
+        let readme: Vec<&str> = (command_lines(README).into_iter())
+            .filter(|line| !line.starts_with("modkeep keeps"))
+            .collect();
+        assert!(readme.len() > 15, "{readme:?}");
+        readme.into_iter().for_each(assert_parses);
+
+        let mut root = Cli::command();
+        root.build();
+        let mut commands = vec![&root];
+        let mut examples = 0;
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            let help = command.get_after_help().map(ToString::to_string);
+            for line in command_lines(&help.unwrap_or_default()) {
+                assert_parses(line);
+                examples += 1;
+            }
+        }
+        assert!(examples > 20, "{examples}");
+    }
+}
