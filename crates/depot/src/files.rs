@@ -189,13 +189,15 @@ enum Unserved {
 impl Fetching {
     /// Asks one upstream after the other.
     async fn ask_all(&mut self) -> Result<(), Unserved> {
-        let mut first_refusal = None;
         loop {
             let received = match self.ask().await {
                 Ok(received) => received,
                 Err(_) if self.passed_over.forgive() => continue,
                 // What was refused is told before what others said: it is no absence.
-                Err(error) => return Err(Unserved::Failed(first_refusal.unwrap_or(error))),
+                Err(error) => {
+                    let told = self.passed_over.reason().unwrap_or(error);
+                    return Err(Unserved::Failed(told));
+                }
             };
             let Err(refused) = received else {
                 return Ok(());
@@ -207,7 +209,6 @@ impl Fetching {
             if !is_fault_of_the_bytes(&refused.error) {
                 return Err(Unserved::Failed(refused.error));
             }
-            first_refusal.get_or_insert(refused.error);
         }
     }
 

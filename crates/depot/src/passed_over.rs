@@ -57,6 +57,12 @@ impl PassedOver {
         !self.forgiven.is_empty()
     }
 
+    /// Why the first of them was refused.
+    pub(crate) fn reason(&self) -> Option<DepotError> {
+        let mut refusals = self.forgiven.iter().chain(&self.refused);
+        refusals.next().map(|refusal| refusal.error.clone())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.refused.is_empty() && !self.were_forgiven
     }
